@@ -1,0 +1,66 @@
+# Two commands for a fresh machine with python3 (3.11), make and git: `make demo` and `make test`.
+# Budgets: what each suite may take on two cores with warm package downloads, in seconds.
+BUDGET_UNIT = 300
+BUDGET_WORKFLOW = 900
+
+UV = .tools/bin/uv
+PYTHON = .venv/bin/python
+SNAKEMAKE = .venv/bin/snakemake
+CORES ?= 2
+export UV_LINK_MODE ?= hardlink
+
+.PHONY: demo test test-unit test-workflow lint bench envs lock-envs demo-clip demo-models clean
+.DELETE_ON_ERROR:
+
+demo: .venv/driver ## edit the bundled clip: out/ball.mp4
+	$(SNAKEMAKE) --cores $(CORES)
+
+test: test-unit test-workflow ## every test
+
+# The library is tested in the environments that its stages run in, so a missing package cannot hide.
+test-unit: .venv/dev .tools/pytest
+	timeout $(BUDGET_UNIT) $(PYTHON) tests/unit/run.py
+
+test-workflow: .venv/dev
+	timeout $(BUDGET_WORKFLOW) $(PYTHON) -m pytest tests/workflow
+
+lint: .venv/dev
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	.venv/bin/snakefmt --check Snakefile rules
+	$(PYTHON) tests/lint.py
+
+bench: .venv/dev ## every benchmark, into bench/results.json
+	$(PYTHON) bench/all.py $(ARGS)
+
+bench-%: .venv/dev
+	$(PYTHON) bench/$*.py $(ARGS)
+
+envs: .venv/driver ## build every stage's environment
+	$(SNAKEMAKE) --cores $(CORES) --conda-create-envs-only
+
+lock-envs: .venv/driver
+	$(PYTHON) envs/lock.py
+
+demo-clip: .venv/dev ## render the bundled clip again
+	$(PYTHON) demo/world.py --seed 16332 --only 1 --out demo/clip.mp4 --masks demo/masks.mkv
+
+# --- bootstrap: uv by pip into the project, everything else by uv -----------------------------------------------------
+
+$(UV):
+	python3 -m pip install --quiet --disable-pip-version-check --target .tools uv
+
+.venv/driver: pyproject.toml uv.lock | $(UV)
+	$(UV) sync --quiet --frozen --no-dev --inexact
+	touch $@
+
+.venv/dev: pyproject.toml uv.lock | $(UV)
+	$(UV) sync --quiet --frozen
+	touch $@ .venv/driver
+
+.tools/pytest: uv.lock | $(UV)
+	$(UV) pip install --quiet --python python3 --target $@ pytest
+	touch $@
+
+clean: ## everything that was installed or made
+	rm -rf .venv .tools .snakemake keyframes masks plan flow edited work out logs benchmarks

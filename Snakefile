@@ -1,0 +1,32 @@
+"""clevam: replace A with B in a video, and change nothing else.
+
+snakemake --cores 2                              the videos of config/config.yaml
+snakemake --cores 2 --configfile mine.yaml       your own
+snakemake --cores 2 out/dog.mp4                  one of them
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+# A list of videos given on the command line or in --configfile stands alone; the demo's is not added to it.
+if "videos" not in config:
+
+    configfile: workflow.source_path("config/config.yaml")
+
+
+include: "rules/common.smk"
+include: "rules/keyframes.smk"
+include: "rules/masks.smk"
+include: "rules/plan.smk"
+include: "rules/edit.smk"
+include: "rules/flow.smk"
+include: "rules/out.smk"
+
+
+# Every file of every stage, not only out/: a job that failed is recorded as if it had run, and would not be tried
+# again if only something further down were asked for.
+rule all:
+    default_target: True
+    input:
+        lambda wildcards: [path for job in JOBS for path in everything(job)],

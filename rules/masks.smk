@@ -1,0 +1,60 @@
+"""Where A is.
+
+REQUIRED INPUTS: keyframes/<video>/index.json; keyframes/<video>/<idx>.png, or what masks.path names
+OUTPUTS:
+    masks/<find>/<idx>.png    label map of the upright keyframe: 0 background, 1..N regions
+
+A picture masks_override/<find>/<idx>.png (labels, or black and white) wins over what was found.
+"""
+
+
+def mask_files(wildcards):
+    """What the masks of a block are made from: the user's files, or nothing but the index."""
+    masks, video = FINDS[wildcards.find].masks, FINDS[wildcards.find].video
+    if masks["method"] != "files":
+        return []
+    path = local(masks["path"])
+    if not os.path.isdir(path):
+        return [path]
+    return [f"{path}/{idx}.png" for idx in keyframes_in(video, wildcards.block)]
+
+
+rule masks:
+    input:
+        index=lambda wildcards: ancient(f"keyframes/{FINDS[wildcards.find].video}/index.json"),
+        files=mask_files,
+    output:
+        directory("work/masks/{find}/{block}"),
+    log:
+        "logs/masks/{find}/{block}.log",
+    benchmark:
+        "benchmarks/masks/{find}/{block}.tsv"
+    priority: 10
+    conda:
+        "../envs/masks.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        settings=lambda wildcards: dict(
+            FINDS[wildcards.find].masks,
+            regions=FINDS[wildcards.find].regions,
+            names=keyframes_in(FINDS[wildcards.find].video, wildcards.block),
+            source=index_of(FINDS[wildcards.find].video)["source"]["sha256"],
+            code=code("masks", "masks"),
+        ),
+    message:
+        "masks: locate A of {wildcards.find}, block {wildcards.block}"
+    script:
+        "../scripts/masks.py"
+
+
+rule mask:
+    input:
+        handed("masks", lambda wildcards: wildcards.find),
+    output:
+        "masks/{find}/{idx}.png",
+    message:
+        "mask: {output}"
+    shell:
+        HAND_OUT

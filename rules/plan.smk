@@ -1,0 +1,50 @@
+"""What all keyframes of a clip share.
+
+REQUIRED INPUTS: keyframes/<video>/index.json, masks/<find>/<idx>.png of every keyframe
+OUTPUTS:
+    plan/<find>.json    the reference keyframe, the crop of every keyframe, the box in which motion is measured
+
+It is a checkpoint: a repainted mask re-runs this, and everything below only if the plan turns out different.
+"""
+
+
+def plan_settings(wildcards):
+    find = FINDS[wildcards.find]
+    native, multiple = or_stop(weights.native_size, DIFFUSION)
+    plan = dict(find.plan, size=find.plan["size"] or native, multiple=multiple)
+    return dict(
+        plan,
+        flow_margin=find.flow["margin"],
+        regions=len(find.regions),
+        segments=index_of(find.video)["segments"],
+        names=index_of(find.video)["keyframes"],
+        code=code("plan", "plan"),
+    )
+
+
+checkpoint plan:
+    input:
+        index=lambda wildcards: ancient(f"keyframes/{FINDS[wildcards.find].video}/index.json"),
+        masks=lambda wildcards: expand(
+            "masks/{find}/{idx}.png",
+            find=wildcards.find,
+            idx=index_of(FINDS[wildcards.find].video)["keyframes"],
+        ),
+    output:
+        "plan/{find}.json",
+    log:
+        "logs/plan/{find}.log",
+    benchmark:
+        "benchmarks/plan/{find}.tsv"
+    priority: 10
+    conda:
+        "../envs/plan.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        settings=plan_settings,
+    message:
+        "plan: reference and scale of {wildcards.find}"
+    script:
+        "../scripts/plan.py"

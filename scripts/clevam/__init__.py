@@ -1,0 +1,1 @@
+"""clevam: consistent local edits in video by attention manipulation. The library: no Snakemake in it."""

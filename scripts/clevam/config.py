@@ -1,0 +1,209 @@
+"""The configuration: what a user may write, with defaults and ranges. They are written down nowhere else."""
+
+import difflib
+import types
+import typing
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
+
+from clevam.errors import UserError
+
+Box = tuple[float, float, float, float]
+Phrase = Annotated[str, Field(min_length=1)]
+Name = Annotated[
+    str, Field(pattern=r'^[^\s./\\{}*?"<>|\x00-\x1f]([^/\\{}*?"<>|\x00-\x1f]*[^\s./\\{}*?"<>|\x00-\x1f])?$')
+]
+
+NAME_RULE = 'a name may not be empty, begin or end with a dot or a space, or hold any of / \\ { } * ? " < > |'
+
+
+class Section(BaseModel):
+    """A mapping of the configuration. Unknown keys are errors at every level."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class Keyframes(Section):
+    """Which frames are edited; the first and the last frame of every shot always are. One of the first four."""
+
+    every: PositiveInt | None = Field(None, description="every N-th frame of a shot (12 if nothing else is given)")
+    seconds: Annotated[float, Field(gt=0)] | None = Field(None, description="one every s seconds")
+    count: PositiveInt | None = Field(None, description="n keyframes, spread evenly over the range")
+    frames: list[NonNegativeInt] | None = Field(None, description="just these frame numbers")
+    cut_threshold: float = Field(27.0, gt=0, description="a shot ends where the picture changes by more (scenedetect)")
+
+    @model_validator(mode="after")
+    def _one_method(self) -> "Keyframes":
+        if len(self.method()) > 1:
+            raise ValueError(f"give one of {', '.join(self.METHODS)}, not {' and '.join(self.method())}")
+        return self
+
+    METHODS: typing.ClassVar = ("every", "seconds", "count", "frames")
+
+    def method(self) -> dict[str, Any]:
+        """The keys among METHODS that are given."""
+        return {k: getattr(self, k) for k in self.METHODS if getattr(self, k) is not None}
+
+
+class Masks(Section):
+    """Where A is, on every keyframe."""
+
+    method: Literal["files", "box"] = Field("box", description="`files`: from `path`; `box`: from the regions' boxes")
+    path: str | None = Field(None, description="a folder of label maps <idx>.png, or a mask video (for `files`)")
+    feather: NonNegativeInt = Field(6, le=200, description="width of the soft rim around the mask, in pixels")
+
+
+class Plan(Section):
+    """What all keyframes of a clip share: the reference and the scale."""
+
+    reference: Literal["first"] | NonNegativeInt = Field(
+        "first", description="`first` keyframe with A in it, or a frame"
+    )
+    margin: float = Field(0.25, ge=0, le=4, description="room around A in the edited crop, as a share of A's size")
+    size: PositiveInt | None = Field(None, description="short side of the crop inside the model, px (the model's own)")
+
+
+class Attention(Section):
+    """How pixels and words may look at each other while B is painted."""
+
+    regions: bool = Field(True, description="inside looks at inside and at its own words, outside at outside")
+    share: bool = Field(True, description="every keyframe also looks at the reference's cached keys and values")
+    adain: bool = Field(True, description="queries and keys take the reference's mean and spread before sharing")
+
+
+class Edit(Section):
+    """How B is painted into the keyframes."""
+
+    steps: PositiveInt = Field(20, le=999, description="DDIM steps, for the inversion and for the edit")
+    guidance: float = Field(4.5, ge=1, le=30, description="classifier-free guidance; 1 is none")
+    seed: NonNegativeInt = Field(0, description="of the noise, where `start` is `noise`")
+    negative: str = Field("", description="what should not appear")
+    start: Literal["inversion", "noise"] = Field("inversion", description="what the first step starts from")
+    attention: Attention = Attention()
+
+
+class Flow(Section):
+    """Motion of the original video."""
+
+    method: Literal["dis"] = Field("dis", description="`dis`: OpenCV's dense inverse search")
+    preset: Literal["ultrafast", "fast", "medium"] = Field("medium", description="of `dis`")
+    margin: float = Field(
+        0.5, ge=0, le=4, description="room around A in which motion is measured, as a share of A's size"
+    )
+
+
+class Encode(Section):
+    """How the result is written."""
+
+    codec: str = Field("libx264", pattern=r"^[A-Za-z0-9_-]+$", description="any video encoder of ffmpeg")
+    crf: float = Field(18, ge=0, le=63, description="quality, lower is better; not used with `lossless`")
+    preset: str = Field("medium", pattern=r"^[A-Za-z0-9_-]+$", description="encoder speed")
+    lossless: bool = Field(False, description="every sample as composited (libx264, libx265, ffv1)")
+
+
+class Models(Section):
+    """Weights: local folders."""
+
+    diffusion: str = Field("demo/models/diffusion", description="a Stable Diffusion folder in diffusers' layout")
+
+
+class Runtime(Section):
+    """Where it runs. Nothing here re-runs anything."""
+
+    device: Literal["auto", "cuda", "cpu"] = Field("auto", description="`auto`: CUDA where there is one")
+
+
+class Region(Section):
+    """One A and its B."""
+
+    find: Phrase = Field(description="A, in words")
+    replace: Phrase | None = Field(None, description="B, in words")
+    box: Box | dict[NonNegativeInt, Box] | None = Field(
+        None, description="x0, y0, x1, y1 in pixels of the upright picture; or one for each of some frames"
+    )
+
+
+class Variant(Section):
+    """Another edit of the same clip: what differs."""
+
+    find: Phrase | None = None
+    replace: Phrase | None = None
+    box: Box | dict[NonNegativeInt, Box] | None = None
+    regions: list[Region] | None = Field(None, min_length=1, max_length=255)
+    masks: Masks | None = None
+    plan: Plan | None = None
+    edit: Edit | None = None
+    flow: Flow | None = None
+    encode: Encode | None = None
+
+
+class Video(Variant):
+    """A clip and what to do with it; `find`, `replace` and `box` are short for a single region."""
+
+    path: Phrase = Field(description="the source video")
+    range: tuple[float, float] | None = Field(None, description="seconds; the rest passes through untouched")
+    keyframes: Keyframes | None = None
+    edits: dict[Name, Variant] = Field({}, description="more edits of this clip: out/<video>.<edit>.mp4")
+
+    @model_validator(mode="after")
+    def _range_runs_forward(self) -> "Video":
+        if self.range and not 0 <= self.range[0] < self.range[1]:
+            raise ValueError(f"range {list(self.range)} must run forward from 0 or later, as [start, end] in seconds")
+        return self
+
+
+class Config(Section):
+    """The whole file. The sections are defaults for all videos; a video or an edit may override them."""
+
+    videos: dict[Name, Video] = Field(min_length=1)
+    keyframes: Keyframes = Keyframes()
+    masks: Masks = Masks()
+    plan: Plan = Plan()
+    edit: Edit = Edit()
+    flow: Flow = Flow()
+    encode: Encode = Encode()
+    models: Models = Models()
+    runtime: Runtime = Runtime()
+
+
+def parse(raw: Mapping[str, Any]) -> Config:
+    """The validated configuration. Raises UserError, one line per problem: key, value and what is allowed."""
+    try:
+        return Config.model_validate(dict(raw))
+    except ValidationError as error:
+        raise UserError("\n".join(_explain(e) for e in error.errors())) from None
+
+
+def _explain(error: Mapping[str, Any]) -> str:
+    """One line for one of pydantic's errors."""
+    path = [p for p in error["loc"] if not (isinstance(p, str) and p.startswith(("function-", "dict[", "tuple[")))]
+    key = ".".join(map(str, path)) or "config"
+    if error["type"] == "extra_forbidden":
+        known = list(getattr(_model_at(path[:-1]), "model_fields", {}))
+        near = difflib.get_close_matches(str(path[-1]), known, 1)
+        hint = f"did you mean `{near[0]}`?" if near else f"known here: {', '.join(known)}"
+        return f"config: {key}: unknown key; {hint}"
+    if error["type"] == "missing":
+        return f"config: {key} is missing"
+    if error["type"] == "value_error":
+        return f"config: {key}: {error['ctx']['error']}"
+    if path[-1] == "[key]":
+        return f"config: {key.removesuffix('.[key]')}: {NAME_RULE}"
+    message = error["msg"]
+    return f"config: {key}: {message[0].lower()}{message[1:]}, not {error['input']!r}"
+
+
+def _model_at(path: list[Any]) -> Any:
+    """The model that describes the mapping at `path`, or None."""
+    kind: Any = Config
+    for step in path:
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            field = kind.model_fields.get(step)
+            kind = field.annotation if field else None
+        else:  # dict[str, X] or list[X]
+            kind = (typing.get_args(kind) or [None])[-1]
+        if isinstance(kind, types.UnionType):
+            kind = next((a for a in typing.get_args(kind) if isinstance(a, type) and a is not type(None)), None)
+    return kind

@@ -1,0 +1,54 @@
+"""Keyframes and label maps as PNG files."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from clevam.errors import UserError
+from clevam.files import replacing
+
+
+def read_rgb(path: str | Path, size: tuple[int, int] | None = None) -> np.ndarray:
+    """A picture as uint8 [H, W, 3] RGB; UserError if it is not of `size` (width, height)."""
+    return np.asarray(_open(path, size).convert("RGB"))
+
+
+def read_labels(path: str | Path, regions: int, size: tuple[int, int] | None = None) -> np.ndarray:
+    """A label map as uint8 [H, W], 0..regions.
+
+    Its values are the labels, or near evenly spaced levels from 0 to 255 (black and white for one region).
+    """
+    image = _open(path, size)
+    values = np.asarray(image if image.mode in ("L", "P") else image.convert("L"))
+    return values if values.max(initial=0) <= regions else labels_of_levels(values, regions, str(path))
+
+
+def labels_of_levels(gray: np.ndarray, regions: int, where: str) -> np.ndarray:
+    """uint8 [H, W] labels 0..N from gray values near N + 1 evenly spaced levels from 0 to 255."""
+    step = 255 / regions
+    labels = np.rint(gray / step).astype(np.uint8)
+    if regions > 1 and np.abs(gray - labels * step).max() > 0.4 * step:
+        raise UserError(
+            f"{where}: holds other values than labels 0 to {regions}, or {regions + 1} even steps of 0 to 255"
+        )
+    return labels
+
+
+def write_png(path: str | Path, pixels: np.ndarray) -> None:
+    """Write uint8 [H, W, 3] RGB or [H, W] gray. Equal pixels give equal bytes."""
+    with replacing(path) as part:
+        Image.fromarray(pixels).save(part, format="PNG", compress_level=4)
+
+
+def _open(path: str | Path, size: tuple[int, int] | None) -> Image.Image:
+    try:
+        image = Image.open(path)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such picture") from None
+    except UnidentifiedImageError:
+        raise UserError(f"{path}: not a picture that can be read; save it as PNG") from None
+    if size and image.size != tuple(size):
+        found, wanted = ("x".join(map(str, s)) for s in (image.size, size))
+        raise UserError(f"{path}: is {found}, but the upright video is {wanted}")
+    return image

@@ -1,0 +1,124 @@
+"""Which frames are edited: shots, keyframes and blocks of a video, written down in index.json."""
+
+from collections.abc import Iterable
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from scenedetect import ContentDetector, FrameTimecode
+from tqdm import tqdm
+
+from clevam import images, video, yuv
+from clevam.errors import UserError
+from clevam.files import replacing, sha256, write_json
+from clevam.orientation import upright, upright_size
+
+
+def index(path: str, target: str, *, method: dict, cut_threshold: float, span: list[float] | None, block: int) -> None:
+    """Write index.json for the video at `path`.
+
+    method: one of {"every": frames}, {"seconds": s}, {"count": n}, {"frames": [...]}; span: [start, end] in seconds or
+    None for all; block: frames per block. The index holds `source` {path, size, sha256}, `stream` (video.probe, with
+    the `upright` [width, height]), `pts` of every frame in units of the stream's time base, `shots` as [first, last]
+    frames, `segments` (the parts of shots inside the span), `keyframes` as six-digit frame numbers, and `blocks`: for
+    every block that holds frames of a segment, its keyframes.
+    """
+    facts = video.probe(path)
+    pts, shots = scan(path, cut_threshold)
+    times = seconds(pts, facts)
+    segments = clip(shots, times, span)
+    chosen = choose(segments, times, method)
+    names = [f"{i:06d}" for i in chosen]
+    numbers = sorted({i // block for first, last in segments for i in range(first, last + 1)})
+    write_json(
+        target,
+        {
+            "source": {"path": path, "size": Path(path).stat().st_size, "sha256": sha256(path)},
+            "stream": facts | {"upright": list(upright_size(facts))},
+            "pts": pts,
+            "shots": shots,
+            "segments": segments,
+            "keyframes": names,
+            "blocks": {f"{b:04d}": [n for n in names if int(n) // block == b] for b in numbers},
+        },
+    )
+
+
+def scan(path: str, cut_threshold: float) -> tuple[list[int], list[list[int]]]:
+    """The presentation time of every frame, and the shots as [first, last], in one pass over the video."""
+    detector = ContentDetector(threshold=cut_threshold, min_scene_len=1)
+    pts, cuts = [], []
+    for i, frame in tqdm(video.frames(path), desc="keyframes: scan", unit="frame"):
+        if frame.pts is None:
+            raise UserError(
+                f"{path}: frame {i} has no time; repair with `ffmpeg -fflags +genpts -i {path} -c copy new.mkv`"
+            )
+        pts.append(frame.pts)
+        small = frame.reformat(width=256, height=max(16, 256 * frame.height // frame.width), format="bgr24")
+        # The rate is a formality here: frames are counted, never timed.
+        cuts += [c.frame_num for c in detector.process_frame(FrameTimecode(i, fps=25.0), small.to_ndarray())]
+    if any(b <= a for a, b in pairwise(pts)):
+        raise UserError(f"{path}: its frames' times do not increase; repair with `ffmpeg -i {path} -c:v ffv1 new.mkv`")
+    starts = [0, *sorted(set(cuts) - {0})]
+    return pts, [[a, b - 1] for a, b in pairwise([*starts, len(pts)])]
+
+
+def seconds(pts: list[int], facts: dict) -> list[float]:
+    """Seconds since the first frame, per frame."""
+    base = Fraction(*facts["time_base"])
+    return [float((p - pts[0]) * base) for p in pts]
+
+
+def clip(shots: list[list[int]], times: list[float], span: list[float] | None) -> list[list[int]]:
+    """The parts of the shots inside [start, end] seconds."""
+    if span is None:
+        return shots
+    inside = [i for i, t in enumerate(times) if span[0] <= t <= span[1]]
+    if not inside:
+        raise UserError(f"range {span} holds no frame: the video runs from 0 to {times[-1]:.3f} s")
+    pieces = [[max(a, inside[0]), min(b, inside[-1])] for a, b in shots]
+    return [[a, b] for a, b in pieces if a <= b]
+
+
+def choose(segments: list[list[int]], times: list[float], method: dict) -> list[int]:
+    """Frame numbers to edit: those of the method, and the first and last of every segment, so that every frame of a
+    segment lies between two keyframes of the same shot."""
+    (kind, value), *_ = method.items()
+    inside = [i for first, last in segments for i in range(first, last + 1)]
+    ends = {i for segment in segments for i in segment}
+    if kind == "every":
+        picked = {i for first, last in segments for i in range(first, last + 1, value)}
+    elif kind == "seconds":
+        picked = {i for segment in segments for i in _spaced(segment, times, value)}
+    elif kind == "count":
+        picked = {inside[round(k)] for k in np.linspace(0, len(inside) - 1, value)}
+    else:
+        if missing := sorted(set(value) - set(inside)):
+            raise UserError(
+                f"keyframes.frames: {missing[0]} is not a frame of the edited range ({inside[0]} to {inside[-1]})"
+            )
+        picked = set(value)
+    return sorted(picked | ends)
+
+
+def _spaced(segment: list[int], times: list[float], step: float) -> Iterable[int]:
+    """The first frame at or after every multiple of `step` seconds into the segment."""
+    first, last = segment
+    due = times[first]
+    for i in range(first, last + 1):
+        if times[i] >= due - 1e-9:
+            yield i
+            due = times[first] + step * (int((times[i] - times[first] + 1e-9) / step) + 1)
+
+
+def extract(path: str, target: str, *, index: dict, names: list[str]) -> None:
+    """Write the keyframes `names` as upright RGB pictures <name>.png into the folder `target`."""
+    wanted = [int(n) for n in names]
+    facts, form = index["stream"], yuv.Format.of(index["stream"])
+    with replacing(target) as folder:
+        folder.mkdir()
+        for i, frame in video.frames(path, wanted[0], wanted[-1], index["pts"]):
+            if i in wanted:
+                rgb = yuv.to_uint8(yuv.to_rgb(video.planes(frame, facts), form))
+                images.write_png(folder / f"{i:06d}.png", upright(rgb, facts))

@@ -1,0 +1,76 @@
+"""What all keyframes of a clip share: the reference, and the crop around A at one scale per shot."""
+
+from itertools import pairwise
+from math import ceil
+
+from clevam import images
+from clevam.errors import UserError
+from clevam.files import write_json
+from clevam.geometry import Box, bounding, centred, grow, union
+
+SMALLEST_CROP = 32  # pixels; below, there is nothing for the model to see
+
+
+def write(
+    masks: dict[str, str],
+    target: str,
+    *,
+    index: dict,
+    regions: int,
+    reference: str | int,
+    margin: float,
+    flow_margin: float,
+    size: int,
+    multiple: int,
+) -> None:
+    """Write plan.json from the keyframes' masks ({name: path}).
+
+    It holds `regions`, their number; `reference`, the keyframe that is edited first; `crops`, {name: {"box", "work"}}
+    for every keyframe with A in it, where `box` is cut out and brought to `work` [width, height] pixels (short side
+    `size`, long side a multiple of `multiple`, one scale for all of a segment); and `motion`, [first, last, box] for
+    every pair of neighbouring keyframes of a segment, the box in which flow is measured, or null where neither has A.
+    """
+    frame = tuple(index["stream"]["upright"])
+    boxes = {name: bounding(images.read_labels(path, regions, frame) > 0) for name, path in masks.items()}
+    crops, motion = {}, []
+    for first, last in index["segments"]:
+        names = [n for n in index["keyframes"] if first <= int(n) <= last]
+        crops |= crop({n: boxes[n] for n in names if boxes[n]}, frame, margin=margin, size=size, multiple=multiple)
+        motion += [[int(a), int(b), room(boxes[a], boxes[b], flow_margin, frame)] for a, b in pairwise(names)]
+    chosen = choose(reference, crops, index["keyframes"])
+    write_json(target, {"regions": regions, "reference": chosen, "crops": crops, "motion": motion})
+
+
+def crop(boxes: dict[str, Box], frame: tuple[int, int], *, margin: float, size: int, multiple: int) -> dict[str, dict]:
+    """A crop around each box, all of one size: the largest box with its margin, in a shape that needs no stretching."""
+    if not boxes:
+        return {}
+    width, height = (min(max(b[i] for b in boxes.values()) * (1 + 2 * margin), frame[i - 2]) for i in (2, 3))
+    short = max(min(width, height), SMALLEST_CROP)
+    scale = size / short  # pixels inside the model per pixel of the picture
+    work = [max(size, ceil(side * scale / multiple - 1e-6) * multiple) for side in (width, height)]
+    cut = [round(side / scale) for side in work]
+    return {name: {"box": centred(box, *cut, frame), "work": work} for name, box in boxes.items()}
+
+
+def room(a: Box | None, b: Box | None, margin: float, frame: tuple[int, int]) -> Box | None:
+    """Where motion between two keyframes is measured: around both boxes, with a margin to move in."""
+    both = union(a, b)
+    if both is None:
+        return None
+    largest = max(side for box in (a, b) if box for side in box[2:])
+    return grow(both, 16 + round(margin * largest), frame)
+
+
+def choose(reference: str | int, crops: dict[str, dict], keyframes: list[str]) -> str:
+    """The keyframe that is edited first."""
+    if not crops:
+        raise UserError("A is on no keyframe: every mask is empty; check `masks`, or paint one into masks_override/")
+    if reference == "first":
+        return min(crops)
+    name = f"{reference:06d}"
+    if name not in crops:
+        have = ", ".join(str(int(n)) for n in sorted(crops)[:8])
+        why = "has no A in it" if name in keyframes else "is not a keyframe"
+        raise UserError(f"plan.reference: frame {reference} {why}; choose one of {have}, …")
+    return name

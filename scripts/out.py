@@ -1,0 +1,22 @@
+"""Rule `out`: the edited video."""
+
+from pathlib import Path
+
+from clevam.adapter import stage
+
+with stage(snakemake) as settings:
+    from clevam import propagate
+    from clevam.files import read_json
+
+    propagate.render(
+        snakemake.input.source,
+        snakemake.output[0],
+        index=read_json(snakemake.input.index),
+        plan=read_json(snakemake.input.plan),
+        edited=dict(zip(settings["names"], snakemake.input.edited, strict=True)),
+        masks=dict(zip(settings["names"], snakemake.input.masks, strict=True)),
+        flows={Path(folder).name: folder for folder in snakemake.input.flow},
+        block=settings["block"],
+        rim=settings["feather"],
+        encode=settings["encode"],
+    )
