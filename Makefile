@@ -37,7 +37,7 @@ bench-%: .venv/dev
 	$(PYTHON) bench/$*.py $(ARGS)
 
 envs: .venv/driver ## build every stage's environment
-	$(SNAKEMAKE) --cores $(CORES) --conda-create-envs-only
+	$(SNAKEMAKE) --cores $(CORES) environments
 
 lock-envs: .venv/driver
 	$(PYTHON) envs/lock.py
@@ -51,11 +51,11 @@ $(UV):
 	python3 -m pip install --quiet --disable-pip-version-check --target .tools uv
 
 .venv/driver: pyproject.toml uv.lock | $(UV)
-	$(UV) sync --quiet --frozen --no-dev --inexact
+	$(UV) sync --quiet --frozen --compile-bytecode --no-dev --inexact
 	touch $@
 
 .venv/dev: pyproject.toml uv.lock | $(UV)
-	$(UV) sync --quiet --frozen
+	$(UV) sync --quiet --frozen --compile-bytecode
 	touch $@ .venv/driver
 
 .tools/pytest: uv.lock | $(UV)

@@ -22,6 +22,7 @@ include: "rules/plan.smk"
 include: "rules/edit.smk"
 include: "rules/flow.smk"
 include: "rules/out.smk"
+include: "rules/environments.smk"
 
 
 # Every file of every stage, not only out/: a job that failed is recorded as if it had run, and would not be tried
