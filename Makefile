@@ -9,7 +9,7 @@ SNAKEMAKE = .venv/bin/snakemake
 CORES ?= 2
 export UV_LINK_MODE ?= hardlink
 
-.PHONY: demo test test-unit test-workflow lint bench envs lock-envs demo-clip demo-models clean
+.PHONY: demo test test-unit test-workflow lint bench envs lock-envs config-docs demo-clip clean
 .DELETE_ON_ERROR:
 
 demo: .venv/driver ## edit the bundled clip: out/ball.mp4
@@ -41,6 +41,9 @@ envs: .venv/driver ## build every stage's environment
 
 lock-envs: .venv/driver
 	$(PYTHON) envs/lock.py
+
+config-docs: .venv/driver ## config/README.md and config/schema.json
+	$(PYTHON) config/generate.py
 
 demo-clip: .venv/dev ## render the bundled clip again
 	$(PYTHON) demo/world.py --seed 16332 --only 1 --out demo/clip.mp4 --masks demo/masks.mkv

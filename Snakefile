@@ -16,6 +16,7 @@ if "videos" not in config:
 
 
 include: "rules/common.smk"
+include: "rules/settings.smk"
 include: "rules/keyframes.smk"
 include: "rules/masks.smk"
 include: "rules/plan.smk"

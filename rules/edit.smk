@@ -10,47 +10,10 @@ OUTPUTS:
 A picture edited_override/<job>/<idx>.png wins over what was painted.
 """
 
-@cache
-def diffusion_fingerprint():
-    return weights.fingerprint(DIFFUSION)
-
-
-def edit_settings(job):
-    """What both rules share; only the fingerprint of the weights counts, not where they lie."""
-    job = JOBS[job]
-    return dict(
-        find=[region["find"] for region in FINDS[job.find].regions],
-        replace=job.replace,
-        feather=job.feather,
-        edit=job.edit,
-        weights=diffusion_fingerprint(),
-    )
-
-
-def reference_of(job):
-    return plan_of(JOBS[job].find)["reference"]
-
-
-def reference_picture(stage, name_of):
-    return lambda wildcards: f"{stage}/{name_of(JOBS[wildcards.job])}/{reference_of(wildcards.job)}.png"
-
-
-def block_pictures(stage, name_of):
-    return lambda wildcards: expand(
-        "{stage}/{name}/{idx}.png",
-        stage=stage,
-        name=name_of(JOBS[wildcards.job]),
-        idx=keyframes_in(JOBS[wildcards.job].video, wildcards.block),
-    )
-
-
-def crops_of(job, names):
-    crops = plan_of(JOBS[job].find)["crops"]
-    return {name: crops[name] for name in names if name in crops}
-
 
 rule reference:
     input:
+        plan=lambda wildcards: ancient(f"plan/{JOBS[wildcards.job].find}.json"),
         keyframe=reference_picture("keyframes", lambda job: job.video),
         mask=reference_picture("masks", lambda job: job.find),
     output:
@@ -84,6 +47,7 @@ rule reference:
 
 rule edit:
     input:
+        plan=lambda wildcards: ancient(f"plan/{JOBS[wildcards.job].find}.json"),
         # The picture stands for the cache beside it: it can be compared by content, a folder cannot.
         picture="edited/{job}/reference.png",
         cache=ancient("edited/{job}/reference"),

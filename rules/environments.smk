@@ -12,12 +12,6 @@ wildcard_constraints:
     env=one_of(ENVIRONMENTS),
 
 
-def requirements(env):
-    """The packages that a stage names itself, without the closure."""
-    lines = (ROOT / "envs" / "requirements" / f"{env}.in").read_text().splitlines()
-    return [re.match(r"[\w-]+", line)[0] for line in lines if line and not line.startswith("#")]
-
-
 rule environments:
     input:
         expand("work/environments/{env}.json", env=ENVIRONMENTS),

@@ -8,19 +8,10 @@ It depends on the source and on where A is, never on what A becomes.
 """
 
 
-def motion_in(wildcards):
-    """The plan's motion boxes that touch a block."""
-    first, last = frames_of(wildcards.block)
-    return [m for m in plan_of(wildcards.find)["motion"] if m[0] <= last and m[1] >= first]
-
-
-def frames_of(block):
-    return [int(block) * BLOCK, int(block) * BLOCK + BLOCK - 1]
-
-
 rule flow:
     input:
         index=lambda wildcards: ancient(f"keyframes/{FINDS[wildcards.find].video}/index.json"),
+        plan=ancient("plan/{find}.json"),
         source=lambda wildcards: source_of(FINDS[wildcards.find].video),
     output:
         directory("flow/{find}/{block}"),

@@ -8,17 +8,6 @@ A picture masks_override/<find>/<idx>.png (labels, or black and white) wins over
 """
 
 
-def mask_files(wildcards):
-    """What the masks of a block are made from: the user's files, or nothing but the index."""
-    masks, video = FINDS[wildcards.find].masks, FINDS[wildcards.find].video
-    if masks["method"] != "files":
-        return []
-    path = local(masks["path"])
-    if not os.path.isdir(path):
-        return [path]
-    return [f"{path}/{idx}.png" for idx in keyframes_in(video, wildcards.block)]
-
-
 rule masks:
     input:
         index=lambda wildcards: ancient(f"keyframes/{FINDS[wildcards.find].video}/index.json"),

@@ -8,20 +8,6 @@ It is a checkpoint: a repainted mask re-runs this, and everything below only if 
 """
 
 
-def plan_settings(wildcards):
-    find = FINDS[wildcards.find]
-    native, multiple = or_stop(weights.native_size, DIFFUSION)
-    plan = dict(find.plan, size=find.plan["size"] or native, multiple=multiple)
-    return dict(
-        plan,
-        flow_margin=find.flow["margin"],
-        regions=len(find.regions),
-        segments=index_of(find.video)["segments"],
-        names=index_of(find.video)["keyframes"],
-        code=code("plan", "plan"),
-    )
-
-
 checkpoint plan:
     input:
         index=lambda wildcards: ancient(f"keyframes/{FINDS[wildcards.find].video}/index.json"),

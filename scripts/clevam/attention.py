@@ -59,12 +59,14 @@ def level_size(latent: tuple[int, int], count: int) -> tuple[int, int]:
 
 def layer_labels(labels: Tensor, size: tuple[int, int], count: int) -> Tensor:
     """int64 labels at `size`: each cell takes the label that covers most of it, and a label that covers none but
-    exists keeps its strongest cell, so that a tiny object does not vanish."""
+    exists keeps its strongest cell that is not another label's last, so that a small object does not vanish."""
     share = F.adaptive_avg_pool2d(F.one_hot(labels, count).permute(2, 0, 1).float(), size)  # [R + 1, h, w]
     result = share.argmax(0)
     for r in range(1, count):
-        if share[r].any() and not (result == r).any():
-            result.view(-1)[share[r].argmax()] = r
+        cells = result.flatten().bincount(minlength=count)
+        spare = share[r] * ((result == 0) | (cells[result] > 1))
+        if not cells[r] and spare.any():
+            result.view(-1)[spare.argmax()] = r
     return result
 
 

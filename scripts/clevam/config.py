@@ -62,7 +62,9 @@ class Plan(Section):
         "first", description="`first` keyframe with A in it, or a frame"
     )
     margin: float = Field(0.25, ge=0, le=4, description="room around A in the edited crop, as a share of A's size")
-    size: PositiveInt | None = Field(None, description="short side of the crop inside the model, px (the model's own)")
+    size: PositiveInt | None = Field(
+        None, description="short side of the crop inside the model, px, rounded up to what the model can take (its own)"
+    )
 
 
 class Attention(Section):
@@ -128,10 +130,12 @@ class Region(Section):
 class Variant(Section):
     """Another edit of the same clip: what differs."""
 
-    find: Phrase | None = None
-    replace: Phrase | None = None
-    box: Box | dict[NonNegativeInt, Box] | None = None
-    regions: list[Region] | None = Field(None, min_length=1, max_length=255)
+    find: Phrase | None = Field(None, description="A, in words")
+    replace: Phrase | None = Field(None, description="B, in words")
+    box: Box | dict[NonNegativeInt, Box] | None = Field(None, description="where A is, for `masks.method: box`")
+    regions: list[Region] | None = Field(
+        None, min_length=1, max_length=255, description="several A and B at once, instead of `find` and `replace`"
+    )
     masks: Masks | None = None
     plan: Plan | None = None
     edit: Edit | None = None

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import torch
 from diffusers import DDIMScheduler, StableDiffusionPipeline
+from safetensors import SafetensorError
 from torch import Tensor
 
 from clevam import images, sampler, store
@@ -144,12 +145,20 @@ class Editor:
 def load(folder: str, dtype: torch.dtype) -> StableDiffusionPipeline:
     """A Stable Diffusion checkpoint from a local folder in diffusers' layout."""
     try:
-        return StableDiffusionPipeline.from_pretrained(
+        if not Path(folder).is_dir():  # diffusers would take it for the name of a model on the network
+            raise OSError("no such folder")
+        pipe = StableDiffusionPipeline.from_pretrained(
             folder, dtype=dtype, local_files_only=True, safety_checker=None, requires_safety_checker=False
         )
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(f"models.diffusion: {folder} cannot be loaded as Stable Diffusion: {reason}") from error
+        if len(pipe.tokenizer) < pipe.text_encoder.config.vocab_size:  # without its files it has no words, silently
+            raise OSError("the tokenizer lacks its vocabulary")
+    except (OSError, ValueError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
+        reason = str(error).strip().partition("\n")[0].rstrip(".")
+        raise UserError(
+            f"models.diffusion: {folder} cannot be loaded as Stable Diffusion in diffusers' layout: {reason}; "
+            "name another folder or download it again"
+        ) from error
+    return pipe
 
 
 def pick_device(device: str) -> str:

@@ -67,7 +67,9 @@ class Estimator:
         forward, backward = self._flow(here, there), self._flow(there, here)
         returned = forward + warp(backward, forward)
         error = np.linalg.norm(returned, axis=-1)
-        return forward, np.exp2(-((error / AGREEMENT) ** 2)).astype(np.float32)
+        # What left the box has no way back, but its edge, repeated, would pretend that it has.
+        inside = warp(np.ones_like(error), forward, cv2.BORDER_CONSTANT)
+        return forward, (inside * np.exp2(-((error / AGREEMENT) ** 2))).astype(np.float32)
 
     def _flow(self, here: np.ndarray, there: np.ndarray) -> np.ndarray:
         # DIS needs room for its coarsest patches; small crops are padded, not refused.
@@ -77,11 +79,11 @@ class Estimator:
         return self.dis.calc(*padded, None)[:height, :width]
 
 
-def warp(picture: np.ndarray, flow: np.ndarray) -> np.ndarray:
-    """The picture [H, W] or [H, W, C] sampled bilinearly at p + flow[p] for every p; edges are repeated."""
+def warp(picture: np.ndarray, flow: np.ndarray, border: int = cv2.BORDER_REPLICATE) -> np.ndarray:
+    """The picture [H, W] or [H, W, C] sampled bilinearly at p + flow[p] for every p; outside it, OpenCV's `border`."""
     height, width = flow.shape[:2]
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    return cv2.remap(picture, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.remap(picture, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=border)
 
 
 def write(path: Path, first: tuple[np.ndarray, np.ndarray], last: tuple[np.ndarray, np.ndarray]) -> None:
@@ -100,7 +102,7 @@ def read(path: Path, box: Box) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """{"first", "last"}: (flow float32 [H, W, 2], certainty float32 [H, W]) at the full size of the motion box."""
     size = (box[2], box[3])
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             return {
                 name: (
                     cv2.resize(stored[name].astype(np.float32) / UNIT, size),
@@ -108,5 +110,5 @@ def read(path: Path, box: Box) -> dict[str, tuple[np.ndarray, np.ndarray]]:
                 )
                 for name in ("first", "last")
             }
-    except (OSError, ValueError, KeyError):
+    except Exception:  # zipfile and zlib have a dozen ways to say that bytes are damaged
         raise UserError(f"{path}: missing or damaged; delete the folder {path.parent} and run again") from None

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from clevam.errors import UserError
 from clevam.files import replacing
@@ -21,7 +21,12 @@ def read_labels(path: str | Path, regions: int, size: tuple[int, int] | None = N
     """
     image = _open(path, size)
     values = np.asarray(image if image.mode in ("L", "P") else image.convert("L"))
-    return values if values.max(initial=0) <= regions else labels_of_levels(values, regions, str(path))
+    if values.max(initial=0) <= regions:
+        return values
+    labels = labels_of_levels(values, regions, str(path))
+    if not labels.any():  # say, label 2 of a map for two regions, where there is one
+        raise UserError(f"{path}: holds the value {values.max()}, which is no label up to {regions} and far from white")
+    return labels
 
 
 def labels_of_levels(gray: np.ndarray, regions: int, where: str) -> np.ndarray:
@@ -43,10 +48,11 @@ def write_png(path: str | Path, pixels: np.ndarray) -> None:
 
 def _open(path: str | Path, size: tuple[int, int] | None) -> Image.Image:
     try:
-        image = Image.open(path)
+        with Image.open(path) as image:
+            image.load()
     except FileNotFoundError:
         raise UserError(f"{path}: no such picture") from None
-    except UnidentifiedImageError:
+    except OSError:  # of another kind, or cut off
         raise UserError(f"{path}: not a picture that can be read; save it as PNG") from None
     if size and image.size != tuple(size):
         found, wanted = ("x".join(map(str, s)) for s in (image.size, size))

@@ -63,5 +63,6 @@ def _write(target: str, index: dict, maps: Iterable[tuple[str, np.ndarray]]) -> 
         for name, labels in tqdm(maps, desc="masks", unit="frame"):
             if list(labels.shape[::-1]) != size:
                 found = "x".join(map(str, labels.shape[::-1]))
-                raise UserError(f"mask of frame {int(name)} is {found}, but the upright video is {size[0]}x{size[1]}")
+                wanted = "x".join(map(str, size))
+                raise UserError(f"masks.path: the mask of frame {int(name)} is {found}; make it {wanted}, as the video")
             images.write_png(folder / f"{name}.png", labels)

@@ -27,7 +27,7 @@ def write(
 
     It holds `regions`, their number; `reference`, the keyframe that is edited first; `crops`, {name: {"box", "work"}}
     for every keyframe with A in it, where `box` is cut out and brought to `work` [width, height] pixels (short side
-    `size`, long side a multiple of `multiple`, one scale for all of a segment); and `motion`, [first, last, box] for
+    `size`, both multiples of `multiple`, one scale for all of a segment); and `motion`, [first, last, box] for
     every pair of neighbouring keyframes of a segment, the box in which flow is measured, or null where neither has A.
     """
     frame = tuple(index["stream"]["upright"])
@@ -45,7 +45,8 @@ def crop(boxes: dict[str, Box], frame: tuple[int, int], *, margin: float, size: 
     """A crop around each box, all of one size: the largest box with its margin, in a shape that needs no stretching."""
     if not boxes:
         return {}
-    width, height = (min(max(b[i] for b in boxes.values()) * (1 + 2 * margin), frame[i - 2]) for i in (2, 3))
+    width, height = (min(round(max(b[i] for b in boxes.values()) * (1 + 2 * margin)), frame[i - 2]) for i in (2, 3))
+    size = ceil(size / multiple) * multiple
     short = max(min(width, height), SMALLEST_CROP)
     scale = size / short  # pixels inside the model per pixel of the picture
     work = [max(size, ceil(side * scale / multiple - 1e-6) * multiple) for side in (width, height)]

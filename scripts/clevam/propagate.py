@@ -1,5 +1,6 @@
 """The result: edited keyframes carried along the source's motion and laid over its own samples."""
 
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -90,20 +91,27 @@ def composite(samples: list[np.ndarray], layer: Layer, facts: dict) -> list[np.n
     """The planes of a frame with the layer over them; samples to which it gives no weight are the same bits."""
     form = Format.of(facts)
     layer = stored(layer, facts)
-    x, y = form.chroma
-    left, top = layer.box[0] // x * x, layer.box[1] // y * y
-    lead = ((layer.box[1] - top, 0), (layer.box[0] - left, 0))
-    alpha = np.pad(layer.alpha, lead)
-    over = from_rgb(np.pad(layer.rgb, (*lead, (0, 0)), mode="edge"), form)
-    weights = [alpha, *[subsample(alpha, form.chroma)] * 2]
+    left, top, width, height = _whole_cells(layer.box, form.chroma, samples[0].shape[::-1])
+    cells = [left - layer.box[0], top - layer.box[1], width, height]
+    alpha, rgb = (cut(p, cells, "constant") for p in (layer.alpha, layer.rgb))
+    over = from_rgb(rgb, replace(form, chroma=(1, 1)))
     result = []
-    for plane, top_plane, weight, (dx, dy) in zip(samples, over, weights, [(1, 1), (x, y), (x, y)], strict=True):
-        rows, columns = region([left // dx, top // dy, weight.shape[1], weight.shape[0]])
-        under, plane = plane[rows, columns], plane.copy()
-        mixed = quantise(under + weight * (top_plane - under), form)
-        plane[rows, columns] = np.where(weight > 0, mixed, under)
+    for plane, colour, cell in zip(samples, over, [(1, 1), form.chroma, form.chroma], strict=True):
+        # Each pixel counts by its weight: the colour where the layer is clear must not stain its rim.
+        weight, share = subsample(alpha, cell), subsample(alpha * colour, cell)
+        at = region([left // cell[0], top // cell[1], weight.shape[1], weight.shape[0]])
+        mixed = quantise(share + (1 - weight) * plane[at], form)
+        plane = plane.copy()
+        plane[at] = np.where(weight > 0, mixed, plane[at])
         result.append(plane)
     return result
+
+
+def _whole_cells(box: Box, cell: tuple[int, int], size: tuple[int, int]) -> Box:
+    """The smallest box of whole chroma cells around `box`, within a picture of `size` (width, height)."""
+    start = [b // c * c for b, c in zip(box[:2], cell, strict=True)]
+    end = [min(-(-(b + s) // c) * c, e) for b, s, c, e in zip(box[:2], box[2:], cell, size, strict=True)]
+    return [*start, end[0] - start[0], end[1] - start[1]]
 
 
 def stored(layer: Layer, facts: dict) -> Layer:

@@ -13,6 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from clevam.attention import Cache, Context, installed
+from clevam.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,16 @@ class Schedule:
     @classmethod
     def of(cls, scheduler, steps: int) -> "Schedule":
         """From a diffusers DDIMScheduler, whose settings belong to the checkpoint."""
+        prediction = scheduler.config.prediction_type
+        if prediction not in ("epsilon", "v_prediction"):
+            raise UserError(
+                f"models.diffusion: its scheduler has prediction_type `{prediction}`; "
+                "take a checkpoint with epsilon or v_prediction"
+            )
         scheduler.set_timesteps(steps)
         timesteps = scheduler.timesteps.tolist()
         levels = [float(scheduler.alphas_cumprod[t]) for t in timesteps] + [float(scheduler.final_alpha_cumprod)]
-        return cls(timesteps, levels, scheduler.config.prediction_type)
+        return cls(timesteps, levels, prediction)
 
     def noise(self, output: Tensor, z: Tensor, i: int) -> Tensor:
         """The noise in z that the network's output at timesteps[i] stands for."""

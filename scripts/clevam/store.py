@@ -1,6 +1,7 @@
 """The reference's attention on disk: step_<i>.pt holds one step's cache, meta.json what it was made with."""
 
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 
@@ -39,7 +40,7 @@ class Reader:
         path = _file(self.folder, step)
         try:
             return torch.load(path, weights_only=True, mmap=True, map_location="cpu")
-        except (OSError, RuntimeError, ValueError, EOFError):
+        except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError):
             raise self._damaged(path.name) from None
 
     def _damaged(self, name: str) -> UserError:

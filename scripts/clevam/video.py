@@ -1,6 +1,7 @@
 """Reading video with PyAV: stream facts, frames in presentation order, planes in and out."""
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import av
@@ -24,6 +25,8 @@ def probe(path: str | Path) -> dict:
         frame = _first_frame(container, path)
         context, stored = stream.codec_context, frame.format.name
         form = av.VideoFormat(working_format(stored), frame.width, frame.height)
+        rgb = frame.format.is_rgb  # read as BT.709 in the limited range
+        color_range = 1 if rgb else int(context.color_range)
         aspect = stream.sample_aspect_ratio or 1
         return {
             "codec": context.name,
@@ -35,9 +38,9 @@ def probe(path: str | Path) -> dict:
             "format": form.name,
             "bits": form.components[0].bits,
             "chroma": [-(-frame.width // form.chroma_width()), -(-frame.height // form.chroma_height())],
-            "color_range": int(context.color_range),
-            "full_range": int(context.color_range) == 2 or stored.startswith("yuvj"),
-            "colorspace": int(context.colorspace),
+            "color_range": color_range,
+            "full_range": color_range == 2 or stored.startswith("yuvj"),
+            "colorspace": 1 if rgb else int(context.colorspace),
             "primaries": int(context.color_primaries),
             "transfer": int(context.color_trc),
             "time_base": [stream.time_base.numerator, stream.time_base.denominator],
@@ -63,31 +66,33 @@ def frames(path: str | Path, first: int = 0, last: int | None = None, pts: list[
     with _open(path) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
-        index = 0
+        decoded, index = container.decode(stream), 0
         if first and pts:
             container.seek(pts[first], stream=stream)
-        for frame in container.decode(stream):
-            if first and pts and index == 0:
-                index = _landing(frame, pts, first)
-                if index is None:  # the container cannot seek there: decode from the start
-                    yield from frames(path, first, last)
-                    return
-            if last is not None and index > last:
+            frame = next(decoded, None)
+            index = _landing(frame, pts, first)
+            if index is None:  # the container cannot seek there: decode from the start
+                yield from frames(path, first, last)
                 return
-            if index >= first:
-                yield index, frame
-            index += 1
+            decoded = chain([frame], decoded)
+        for i, frame in enumerate(decoded, index):
+            if last is not None and i > last:
+                return
+            if i >= first:
+                yield i, frame
 
 
-def _landing(frame: av.VideoFrame, pts: list[int], first: int) -> int | None:
+def _landing(frame: av.VideoFrame | None, pts: list[int], first: int) -> int | None:
     """Which frame a seek landed on, if it is a frame up to `first`."""
-    return pts.index(frame.pts) if frame.pts in pts[: first + 1] else None
+    return pts.index(frame.pts) if frame and frame.pts in pts[: first + 1] else None
 
 
 def planes(frame: av.VideoFrame, facts: dict) -> list[np.ndarray]:
     """Y, U and V of a frame in its working format: uint8, or uint16 for more than 8 bits."""
     if working_format(frame.format.name) == frame.format.name.replace("yuvj", "yuv"):
         source = frame
+    elif frame.format.is_rgb:
+        source = frame.reformat(format=facts["format"], dst_colorspace=1, dst_color_range=1)
     else:
         source = frame.reformat(format=facts["format"])
     dtype = np.dtype(np.uint8 if facts["bits"] == 8 else np.uint16)
@@ -122,9 +127,14 @@ def gray8(frame: av.VideoFrame, facts: dict) -> np.ndarray:
     return to_uint8((planes(frame, facts)[0] - np.float32(offset)) / np.float32(span))
 
 
+def file_url(path: str | Path) -> str:
+    """A path as ffmpeg's file protocol, so that no name is taken for another protocol or an option."""
+    return f"file:{path}"
+
+
 def _open(path: str | Path) -> av.container.InputContainer:
     try:
-        container = av.open(str(path))
+        container = av.open(file_url(path))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except (av.FFmpegError, IsADirectoryError) as error:

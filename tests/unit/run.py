@@ -1,6 +1,6 @@
 """Run tests/unit/<env>/ in the environment of envs/<env>.yaml, the one that the stage itself runs in.
 
-    python tests/unit/run.py [env ...] [-- pytest options]
+python tests/unit/run.py [env ...] [-- pytest options]
 """
 
 import json

@@ -1,0 +1,320 @@
+"""Region attention and the shared reference, against plain formulas and against diffusers' own processors."""
+
+import copy
+from math import sqrt
+
+import pytest
+import torch
+from diffusers import UNet2DConditionModel
+from diffusers.models.attention_processor import Attention, AttnProcessor2_0
+
+from clevam.attention import Context, Processor, installed, layer_labels, level_size, renormalise, share, spread
+from clevam.errors import UserError
+from conftest import box_labels, context, random
+
+UP = "up_blocks.1.attentions.0.transformer_blocks.0.attn1"
+DOWN = "down_blocks.1.attentions.0.transformer_blocks.0.attn1"
+WORDS = "up_blocks.1.attentions.0.transformer_blocks.0.attn2"
+TWO = box_labels(6, 5, (slice(0, 3), slice(0, 3)), (slice(4, 6), slice(1, 5)))  # two regions on 6 x 5 tokens
+ONE = (TWO > 0).long()
+EVERYTHING = torch.ones(6, 5, dtype=torch.int64)
+
+
+@pytest.fixture(scope="module")
+def to_itself() -> Attention:
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        return Attention(query_dim=8, heads=2, dim_head=4).requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def to_words() -> Attention:
+    with torch.random.fork_rng():
+        torch.manual_seed(2)
+        return Attention(query_dim=8, cross_attention_dim=12, heads=2, dim_head=4).requires_grad_(False)
+
+
+def dense(attn: Attention, hidden: torch.Tensor, words: torch.Tensor, allowed: torch.Tensor) -> torch.Tensor:
+    """Attention of all tokens to all words in fp64, where bool [N, T] `allowed` says so."""
+    attn = copy.deepcopy(attn).double()
+    q, k, v = (
+        layer(x.double()).unflatten(-1, (attn.heads, -1)).transpose(1, 2)
+        for layer, x in ((attn.to_q, hidden), (attn.to_k, words), (attn.to_v, words))
+    )
+    logits = (q @ k.transpose(-1, -2) / sqrt(q.shape[-1])).masked_fill(~allowed, -torch.inf)
+    return attn.to_out[0]((logits.softmax(-1) @ v).transpose(1, 2).flatten(2))
+
+
+def captured(attn: Attention, hidden: torch.Tensor, labels: torch.Tensor = ONE, layer: str = UP, **options) -> dict:
+    """What a layer writes into the cache when it sees `hidden`."""
+    cache = {}
+    Processor(layer, context(labels, write=cache, **options))(attn, hidden)
+    return cache
+
+
+def run(unet, labels: torch.Tensor, seed: int = 0, **options) -> torch.Tensor:
+    """One call of the network with region attention, on a random pair of latents of the labels' size."""
+    told = context(labels, **options)
+    with installed(unet, told):
+        return unet(random(2, 4, *labels.shape, seed=seed), 500, encoder_hidden_states=told.texts[0]).sample
+
+
+# ---- labels at the network's levels -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("count", "size"), [(45, (5, 9)), (15, (3, 5)), (6, (2, 3)), (2, (1, 2)), (1, (1, 1))])
+def test_level_size_halves_the_latent_and_rounds_up(count, size):
+    assert level_size((5, 9), count) == size
+
+
+def test_level_size_refuses_a_count_that_no_level_has():
+    with pytest.raises(ValueError, match="no level of a 5x9 latent has 7 tokens"):
+        level_size((5, 9), 7)
+
+
+def test_layer_labels_take_the_majority_of_each_cell():
+    labels = torch.tensor([[1, 1, 0, 0], [1, 0, 0, 1], [2, 2, 2, 0], [2, 1, 2, 2]])
+    assert layer_labels(labels, (2, 2), 3).tolist() == [[1, 0], [2, 2]]
+
+
+def test_layer_labels_keep_a_tiny_object_in_its_strongest_cell():
+    labels = box_labels(8, 8, (slice(3, 6), slice(3, 4)))  # one pixel in the upper left cell, two in the lower left
+    assert layer_labels(labels, (2, 2), 2).tolist() == [[0, 0], [1, 0]]
+
+
+def test_layer_labels_of_a_tiny_object_do_not_take_the_only_cell_of_another():
+    labels = box_labels(4, 8, (slice(0, 4), slice(0, 4)), (slice(0, 2), slice(3, 5)))  # 2 lies half on 1, half outside
+    assert layer_labels(labels, (1, 2), 3).tolist() == [[1, 2]]
+
+
+def test_layer_labels_of_an_empty_mask_are_outside_everywhere():
+    assert layer_labels(torch.zeros(5, 9, dtype=torch.int64), (3, 5), 3).tolist() == [[0] * 5] * 3
+
+
+# ---- regions ------------------------------------------------------------------------------------------------------
+
+
+def test_regions_equal_one_attention_with_a_dense_mask(to_itself):
+    hidden, flat = random(2, 30, 8), TWO.flatten()
+    found = Processor(UP, context(TWO))(to_itself, hidden)
+    expected = dense(to_itself, hidden, hidden, flat[:, None] == flat[None])
+    torch.testing.assert_close(found.double(), expected, atol=2e-5, rtol=0)
+
+
+def test_outside_does_not_hear_of_a_change_inside(to_itself):
+    outside, hidden = TWO.flatten() == 0, random(2, 30, 8)
+    changed = torch.where(outside[:, None], hidden, 5 * hidden + 1)
+    before, after = (Processor(UP, context(TWO))(to_itself, x) for x in (hidden, changed))
+    assert torch.equal(before[:, outside], after[:, outside])
+    assert not torch.isclose(before[:, ~outside], after[:, ~outside]).any()
+
+
+def test_one_region_everywhere_is_plain_attention(to_itself):
+    hidden = random(2, 30, 8)
+    found = Processor(UP, context(EVERYTHING))(to_itself, hidden)
+    torch.testing.assert_close(found, AttnProcessor2_0()(to_itself, hidden), atol=2e-5, rtol=0)
+
+
+def test_each_region_reads_its_own_words(to_words):
+    hidden, told = random(2, 30, 8), context(TWO)
+    found = Processor(WORDS, told)(to_words, hidden, told.texts[0])
+    for r, text in enumerate(told.texts):
+        expected = dense(to_words, hidden, text, torch.ones(30, 5, dtype=torch.bool))
+        here = TWO.flatten() == r
+        torch.testing.assert_close(found[:, here].double(), expected[:, here], atol=2e-5, rtol=0)
+
+
+def test_other_words_for_a_region_change_only_that_region(to_words):
+    hidden, told = random(2, 30, 8), context(TWO)
+    other = Context(TWO, [*told.texts[:2], random(2, 5, 12, seed=7)])
+    before, after = (Processor(WORDS, c)(to_words, hidden, told.texts[0]) for c in (told, other))
+    changed = (before != after).any(-1)
+    assert torch.equal(changed, (TWO.flatten() == 2).expand(2, -1))
+
+
+def test_words_with_regions_off_are_the_regions_and_not_the_outsides(to_words):
+    hidden, told = random(2, 30, 8), context(ONE, regions=False)
+    found = Processor(WORDS, told)(to_words, hidden, told.texts[0])
+    torch.testing.assert_close(found, AttnProcessor2_0()(to_words, hidden, told.texts[1]), atol=2e-5, rtol=0)
+
+
+@pytest.mark.parametrize("regions", [True, False])
+def test_unet_without_regions_or_with_one_everywhere_is_the_stock_unet(unet, regions):
+    labels = torch.ones(16, 16, dtype=torch.int64)
+    expected = unet(random(2, 4, 16, 16), 500, encoder_hidden_states=context(labels).texts[1]).sample
+    torch.testing.assert_close(run(unet, labels, regions=regions), expected, atol=1e-5, rtol=0)
+
+
+def test_unet_with_regions_is_another(unet):
+    labels = box_labels(16, 16, (slice(4, 12), slice(4, 12)))
+    assert (run(unet, labels) - run(unet, torch.ones_like(labels))).abs().max() > 1e-2
+
+
+@pytest.mark.parametrize("size", [(16, 24), (9, 16), (10, 13), (7, 7)])
+def test_unet_takes_latents_of_any_shape(unet, size):
+    everywhere = torch.ones(size, dtype=torch.int64)
+    expected = unet(random(2, 4, *size), 500, encoder_hidden_states=context(everywhere).texts[1]).sample
+    torch.testing.assert_close(run(unet, everywhere), expected, atol=1e-5, rtol=0)
+    labels = box_labels(*size, (slice(2, 5), slice(1, 6)))
+    assert run(unet, labels, read=captured_step(unet, labels)).shape == (2, 4, *size)
+
+
+def captured_step(unet, labels: torch.Tensor, **options) -> dict:
+    """The cache of one call of the whole network."""
+    cache = {}
+    run(unet, labels, write=cache, **options)
+    return cache
+
+
+@pytest.mark.parametrize("own", ["empty", "full", "pixel"])
+@pytest.mark.parametrize("reference", ["empty", "full", "pixel"])
+def test_unet_is_finite_for_the_smallest_and_the_largest_masks(unet, own, reference):
+    empty = torch.zeros(8, 12, dtype=torch.int64)
+    masks = {"empty": empty, "full": empty + 1, "pixel": box_labels(8, 12, (slice(7, 8), slice(0, 1)))}
+    texts = [random(2, 5, 12, seed=r) for r in range(2)]
+    cache = {}
+    for labels, role in ((masks[reference], {"write": cache}), (masks[own], {"read": cache})):
+        with installed(unet, Context(labels, texts, **role)):
+            assert unet(random(2, 4, 8, 12), 500, encoder_hidden_states=texts[0]).sample.isfinite().all()
+
+
+# ---- the reference ------------------------------------------------------------------------------------------------
+
+
+def test_capture_changes_nothing(unet):
+    labels = box_labels(16, 16, (slice(4, 12), slice(4, 12)))
+    assert torch.equal(run(unet, labels, write={}), run(unet, labels))
+
+
+def test_capture_takes_the_insides_of_the_upper_blocks_and_nothing_else(unet):
+    labels = box_labels(16, 16, (slice(0, 8), slice(0, 8)), (slice(8, 16), slice(8, 16)))
+    layers = [n.removesuffix(".processor") for n in unet.attn_processors if n.startswith("up") and "attn1" in n]
+    expected = {f"{layer}/{r}/{name}" for layer in layers for r in (1, 2) for name in ("k", "v", "q_mean", "q_std")}
+    assert len(layers) == 6
+    assert captured_step(unet, labels).keys() == expected
+
+
+def test_capture_with_regions_off_takes_the_whole_picture(to_itself):
+    cache = captured(to_itself, random(2, 30, 8), regions=False)
+    assert {key: tuple(x.shape) for key, x in cache.items()} == {
+        f"{UP}/0/k": (2, 2, 30, 4), f"{UP}/0/v": (2, 2, 30, 4),
+        f"{UP}/0/q_mean": (2, 2, 1, 4), f"{UP}/0/q_std": (2, 2, 1, 4),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("adain", [True, False])
+@pytest.mark.parametrize("regions", [True, False])
+def test_sharing_with_oneself_changes_nothing(unet, adain, regions):
+    labels = box_labels(16, 16, (slice(2, 11), slice(4, 12)))
+    cache = captured_step(unet, labels, regions=regions)
+    shared = run(unet, labels, read=cache, adain=adain, regions=regions)
+    torch.testing.assert_close(shared, run(unet, labels, regions=regions), atol=2e-5, rtol=0)
+
+
+@pytest.mark.parametrize("adain", [True, False])
+def test_sharing_with_another_changes_the_result(unet, adain):
+    labels = box_labels(16, 16, (slice(2, 11), slice(4, 12)))
+    cache = captured_step(unet, labels, seed=1)
+    assert (run(unet, labels, read=cache, adain=adain) - run(unet, labels)).abs().max() > 1e-3
+
+
+def test_sharing_leaves_the_outside_and_the_lower_blocks_alone(to_itself):
+    hidden, outside = random(2, 30, 8), ONE.flatten() == 0
+    plain = Processor(UP, context(ONE))(to_itself, hidden)
+    cache = captured(to_itself, random(2, 30, 8, seed=1))
+    shared = Processor(UP, context(ONE, read=cache))(to_itself, hidden)
+    assert torch.equal((shared == plain).all(-1), outside.expand(2, -1))
+    renamed = {key.replace(UP, DOWN): x for key, x in cache.items()}
+    assert torch.equal(Processor(DOWN, context(ONE, read=renamed))(to_itself, hidden), plain)
+
+
+def test_sharing_gives_each_region_its_own_reference(to_itself):
+    hidden, cache = random(2, 30, 8), captured(to_itself, random(2, 30, 8, seed=1), TWO)
+    changed = cache | {f"{UP}/2/v": cache[f"{UP}/2/v"] + 1}
+    before, after = (Processor(UP, context(TWO, read=c))(to_itself, hidden) for c in (cache, changed))
+    assert torch.equal((before != after).any(-1), (TWO.flatten() == 2).expand(2, -1))
+
+
+def test_sharing_with_a_reference_that_lacks_the_region_is_plain(to_itself):
+    hidden, cache = random(2, 30, 8), captured(to_itself, random(2, 30, 8, seed=1), ONE)
+    only_second = {key.replace("/1/", "/2/"): x for key, x in cache.items()}
+    found = Processor(UP, context(ONE, read=only_second))(to_itself, hidden)
+    assert torch.equal(found, Processor(UP, context(ONE))(to_itself, hidden))
+
+
+def test_sharing_gives_each_half_its_own_reference(to_itself):
+    hidden, cache = random(2, 30, 8), captured(to_itself, random(2, 30, 8, seed=1))
+    other = captured(to_itself, random(2, 30, 8, seed=2))
+    mixed = {key: torch.stack([x[0], other[key][1]]) for key, x in cache.items()}  # only the conditional half differs
+    before, after = (Processor(UP, context(ONE, read=c))(to_itself, hidden) for c in (cache, mixed))
+    assert torch.equal(before[0], after[0])
+    assert not torch.isclose(before[1], after[1])[ONE.flatten() > 0].all()
+
+
+def test_swapping_the_halves_of_the_reference_changes_the_result(unet):
+    labels = box_labels(16, 16, (slice(2, 11), slice(4, 12)))
+    cache = captured_step(unet, labels)
+    swapped = {key: x.flip(0) for key, x in cache.items()}
+    assert (run(unet, labels, read=swapped) - run(unet, labels, read=cache)).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("adain", [True, False])
+def test_share_equals_the_formula_written_out(adain):
+    """StyleAligned, section 3.2, with the reference's weights multiplied by n / m; one head of one sample, in fp64."""
+    q, k, v = (random(1, 1, 5, 4, seed=s).double() for s in (1, 2, 3))
+    q_ref, k_ref, v_ref = (2 * random(1, 1, 3, 4, seed=s).double() + 1 for s in (4, 5, 6))
+
+    def like(x, ref):
+        def std(a):
+            return (a.var(2, keepdim=True) + 1e-5).sqrt()
+
+        return (x - x.mean(2, keepdim=True)) / std(x) * std(ref) + ref.mean(2, keepdim=True) if adain else x
+
+    weights = [(like(q, q_ref) @ keys.transpose(-1, -2) / 2).exp() for keys in (like(k, k_ref), k_ref)]
+    weights[1] = weights[1] * 5 / 3
+    expected = (weights[0] @ v + weights[1] @ v_ref) / (weights[0].sum(-1) + weights[1].sum(-1))[..., None]
+    found = share(q, k, v, k_ref, v_ref, q_ref.mean(2, keepdim=True), spread(q_ref), adain)
+    torch.testing.assert_close(found, expected)
+
+
+def test_share_weighs_the_reference_the_same_however_many_tokens_it_has():
+    q, k, v, k_ref, v_ref = (random(2, 2, 6, 4, seed=s) for s in range(5))
+    mean, std = q.mean(2, keepdim=True), spread(q)
+    once = share(q, k, v, k_ref, v_ref, mean, std, adain=False)
+    thrice = share(q, k, v, k_ref.repeat(1, 1, 3, 1), v_ref.repeat(1, 1, 3, 1), mean, std, adain=False)
+    torch.testing.assert_close(once, thrice, atol=2e-5, rtol=0)
+
+
+def test_renormalise_gives_the_wanted_mean_and_spread():
+    found = renormalise(random(2, 2, 50, 4), torch.full((2, 2, 1, 4), 3.0), torch.full((2, 2, 1, 4), 0.5))
+    torch.testing.assert_close(found.mean(2), torch.full((2, 2, 4), 3.0))
+    torch.testing.assert_close(found.std(2), torch.full((2, 2, 4), 0.5), atol=1e-4, rtol=0)
+
+
+# ---- on and off ---------------------------------------------------------------------------------------------------
+
+
+def test_installed_puts_the_layers_own_processors_back(unet):
+    before = dict(unet.attn_processors)
+    with installed(unet, context(ONE)):
+        assert all(isinstance(p, Processor) for p in unet.attn_processors.values())
+    assert unet.attn_processors == before
+
+
+def test_installed_puts_them_back_after_an_error(unet):
+    before = dict(unet.attn_processors)
+    with pytest.raises(KeyError), installed(unet, context(ONE)):
+        raise KeyError
+    assert unet.attn_processors == before
+
+
+def test_installed_refuses_a_network_with_other_layers():
+    foreign = UNet2DConditionModel(
+        block_out_channels=[8, 8], layers_per_block=1, norm_num_groups=4, attention_head_dim=4, cross_attention_dim=12,
+        down_block_types=["DownBlock2D", "AttnDownBlock2D"], up_block_types=["UpBlock2D", "UpBlock2D"],
+    )  # fmt: skip
+    before = dict(foreign.attn_processors)
+    message = r"models\.diffusion: this network is not a Stable Diffusion UNet: .* down_blocks\.1\.attentions\.0"
+    with pytest.raises(UserError, match=message), installed(foreign, context(ONE)):
+        pass
+    assert foreign.attn_processors == before

@@ -1,0 +1,193 @@
+"""DDIM there and back, on networks whose answer is known."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from diffusers import DDIMScheduler
+
+from clevam import sampler
+from clevam.errors import UserError
+from clevam.sampler import Schedule, blend_mask
+from conftest import box_labels, context, random
+
+BETAS = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
+ALPHAS = np.cumprod(1 - np.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2)  # Stable Diffusion's
+INSIDE = box_labels(8, 10, (slice(2, 5), slice(3, 7)))
+EVERYTHING = torch.ones(8, 10, dtype=torch.int64)
+
+
+class Net:
+    """A network that answers `predict(z, t)`; it has no attention."""
+
+    attn_processors = {}
+
+    def __init__(self, predict):
+        self.predict = predict
+
+    def set_attn_processor(self, processors):
+        pass
+
+    def __call__(self, z, t, encoder_hidden_states):
+        return SimpleNamespace(sample=self.predict(z, t))
+
+
+def schedule(steps: int = 4, **settings) -> Schedule:
+    return Schedule.of(DDIMScheduler(**BETAS | {"steps_offset": 1, "set_alpha_to_one": False} | settings), steps)
+
+
+def latent(seed: int = 0) -> torch.Tensor:
+    return random(1, 4, 8, 10, seed=seed).double()
+
+
+def knows(clean: torch.Tensor, plan: Schedule) -> Net:
+    """The network that always sees `clean` behind the noise, in the schedule's way of saying it."""
+    level = dict(zip(plan.timesteps, plan.levels, strict=False))
+
+    def predict(z, t):
+        a = level[t]
+        noise = (z - a**0.5 * clean) / (1 - a) ** 0.5
+        return noise if plan.prediction == "epsilon" else a**0.5 * noise - (1 - a) ** 0.5 * clean
+
+    return Net(predict)
+
+
+# ---- schedule -----------------------------------------------------------------------------------------------------
+
+
+def test_schedule_takes_offset_and_last_level_from_the_checkpoint():
+    plan = schedule(steps_offset=1, set_alpha_to_one=False)
+    assert plan.timesteps == [751, 501, 251, 1]
+    assert plan.levels == pytest.approx([ALPHAS[t] for t in (751, 501, 251, 1, 0)], rel=1e-5)
+
+
+def test_schedule_without_offset_ends_at_the_clean_picture():
+    plan = schedule(steps_offset=0, set_alpha_to_one=True)
+    assert plan.timesteps == [750, 500, 250, 0]
+    assert plan.levels == pytest.approx([*(ALPHAS[t] for t in (750, 500, 250, 0)), 1], rel=1e-5)
+
+
+@pytest.mark.parametrize("steps", [1, 20, 999])
+def test_schedule_has_one_level_more_than_steps_and_clears_up(steps):
+    plan = schedule(steps)
+    assert (len(plan.timesteps), len(plan.levels)) == (steps, steps + 1)
+    assert plan.levels == sorted(set(plan.levels))
+
+
+def test_schedule_refuses_a_network_that_predicts_something_else():
+    with pytest.raises(UserError, match=r"models\.diffusion: .*prediction_type `sample`.*epsilon or v_prediction"):
+        schedule(prediction_type="sample")
+
+
+@pytest.mark.parametrize(("start", "end"), [(0, 1), (1, 3), (0, 4)])
+def test_move_there_and_back_along_the_same_noise_is_no_move(start, end):
+    plan, z, noise = schedule(), latent(0), latent(1)
+    there = plan.move(z, noise, start, end)
+    torch.testing.assert_close(plan.move(there, noise, end, start), z, atol=1e-10, rtol=0)
+    assert not torch.isclose(there, z).any()
+
+
+def test_move_keeps_the_clean_picture_and_takes_the_noise_of_the_level():
+    plan, clean, noise = schedule(), latent(0), latent(1)
+    at = [a**0.5 * clean + (1 - a) ** 0.5 * noise for a in plan.levels]
+    torch.testing.assert_close(plan.move(at[0], noise, 0, 3), at[3], atol=1e-10, rtol=0)
+
+
+def test_move_is_the_step_of_diffusers():
+    scheduler = DDIMScheduler(**BETAS, steps_offset=1, set_alpha_to_one=False, clip_sample=False)
+    plan, z, noise = Schedule.of(scheduler, 4), latent(0), latent(1)
+    for i, t in enumerate(plan.timesteps):
+        expected = scheduler.step(noise, t, z).prev_sample
+        torch.testing.assert_close(plan.move(z, noise, i, i + 1), expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+def test_noise_is_the_same_in_whichever_way_the_network_says_it(prediction):
+    plan, z, clean = schedule(prediction_type=prediction), latent(0), latent(1)
+    output = knows(clean, plan)(z, plan.timesteps[2], None).sample
+    a = plan.levels[2]
+    torch.testing.assert_close(plan.noise(output, z, 2), (z - a**0.5 * clean) / (1 - a) ** 0.5)
+
+
+# ---- inversion and edit -------------------------------------------------------------------------------------------
+
+
+def edited(net, plan, start, source, labels, guidance=1.0, **options):
+    return sampler.edit(net, plan, start, source, context(labels), guidance, **options)
+
+
+def test_invert_ends_with_the_clean_latent_and_has_a_latent_for_every_level():
+    path = sampler.invert(Net(lambda z, t: z), schedule(), latent(), context(EVERYTHING, batch=1))
+    assert len(path) == 5
+    assert torch.equal(path[4], latent())
+
+
+def test_invert_asks_at_the_noisier_level_of_every_move():
+    asked = []
+    net = Net(lambda z, t: asked.append(t) or torch.zeros_like(z))
+    sampler.invert(net, schedule(), latent(), context(EVERYTHING, batch=1))
+    assert asked == [1, 251, 501, 751]
+
+
+@pytest.mark.parametrize("steps", [1, 5, 50])
+def test_edit_after_invert_gives_the_picture_back_where_the_noise_is_constant(steps):
+    """Exact but for the rounding of fp64, which the noisiest level divides by 0.07."""
+    noise, plan = latent(1), schedule(steps)
+    net = Net(lambda z, t: noise.expand_as(z))
+    path = sampler.invert(net, plan, latent(), context(EVERYTHING, batch=1))
+    found = edited(net, plan, path[0], path, EVERYTHING)
+    torch.testing.assert_close(found, latent(), atol=1e-9, rtol=0)
+
+
+def test_edit_leaves_the_clean_latent_beyond_one_pixel_around_the_mask():
+    net = Net(lambda z, t: torch.tanh(z))
+    path = sampler.invert(net, schedule(), latent(), context(INSIDE, batch=1))
+    found = edited(net, schedule(), latent(5), path, INSIDE)
+    same = (found == latent()).all(1)[0]
+    assert torch.equal(same, box_labels(8, 10, (slice(1, 6), slice(2, 8))) == 0)
+
+
+def test_edit_sees_the_source_around_the_mask_at_the_level_it_has_reached():
+    plan, seen = schedule(), []
+    path = [torch.full((1, 4, 8, 10), float(i)) for i in range(5)]
+    net = Net(lambda z, t: seen.append(z[0, 0, 7, 9].item()) or z)
+    edited(net, plan, path[0], path, INSIDE)
+    assert seen == [0, 1, 2, 3]
+
+
+def test_edit_finds_the_picture_that_the_network_knows_in_either_parametrisation():
+    target, path = latent(3), [torch.zeros(1, 4, 8, 10).double()] * 5
+    plans = [schedule(prediction_type=p, set_alpha_to_one=True) for p in ("epsilon", "v_prediction")]
+    for found in (edited(knows(target, plan), plan, latent(1), path, EVERYTHING) for plan in plans):
+        torch.testing.assert_close(found, target, atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize(("guidance", "noise"), [(1, 3.0), (0, 1.0), (4.5, 10.0)])
+def test_edit_guides_from_the_first_half_to_the_second(guidance, noise):
+    plan, z = schedule(1), latent()
+    net = Net(lambda z, t: torch.cat([torch.full_like(z[:1], 1.0), torch.full_like(z[1:], 3.0)]))
+    found = edited(net, plan, z, [z, z], EVERYTHING, guidance)
+    torch.testing.assert_close(found, plan.move(z, torch.full_like(z, noise), 0, 1))
+
+
+def test_edit_reads_and_writes_each_step_once_and_in_order(unet):
+    plan, written, asked = schedule(3), [], []
+    path = [random(1, 4, 8, 10)] * 4
+    edited(unet, plan, path[0], path, INSIDE, write=lambda step, cache: written.append((step, cache)))
+    edited(unet, plan, path[0], path, INSIDE, read=lambda step: asked.append(step) or written[step][1])
+    assert [step for step, _ in written] == asked == [0, 1, 2]
+    assert not torch.equal(*(next(iter(cache.values())) for _, cache in written[:2]))
+
+
+def test_edit_against_its_own_attention_is_the_same_edit(unet):
+    plan, written = schedule(3), {}
+    path = sampler.invert(unet, plan, random(1, 4, 8, 10), context(INSIDE, batch=1))
+    first = edited(unet, plan, path[0], path, INSIDE, guidance=4.5, write=written.__setitem__)
+    again = edited(unet, plan, path[0], path, INSIDE, guidance=4.5, read=written.__getitem__)
+    torch.testing.assert_close(again, first, atol=2e-4, rtol=0)
+
+
+def test_blend_mask_has_one_pixel_more_in_every_direction():
+    found = blend_mask(box_labels(4, 6, (slice(0, 1), slice(0, 1)), (slice(2, 3), slice(4, 5))))
+    assert found[0, 0].tolist() == [[1, 1, 0, 0, 0, 0], [1, 1, 0, 1, 1, 1], [0, 0, 0, 1, 1, 1], [0, 0, 0, 1, 1, 1]]

@@ -1,0 +1,123 @@
+"""images.py: keyframes and label maps as PNG files."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from clevam import images
+from clevam.errors import UserError
+
+
+def png(path: Path, rows: list, mode: str | None = None) -> Path:
+    """A picture of the given uint8 values, if asked converted to another PNG mode."""
+    image = Image.fromarray(np.array(rows, np.uint8))
+    (image.convert(mode) if mode else image).save(path)
+    return path
+
+
+# ---- labels ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("values", "regions", "labels"),
+    [
+        ([0, 1, 1, 0], 1, [0, 1, 1, 0]),
+        ([0, 255, 255, 0], 1, [0, 1, 1, 0]),
+        ([0, 3, 1, 2], 3, [0, 3, 1, 2]),
+        ([0, 255, 85, 170], 3, [0, 3, 1, 2]),
+        ([4, 250, 90, 160], 3, [0, 3, 1, 2]),
+        ([0, 2, 0, 2], 3, [0, 2, 0, 2]),
+        ([0, 0, 0, 0], 2, [0, 0, 0, 0]),
+        ([10, 100, 128, 240], 1, [0, 0, 1, 1]),
+    ],
+)
+def test_labels_are_the_values_themselves_or_even_levels(tmp_path, values, regions, labels):
+    read = images.read_labels(png(tmp_path / "m.png", [values]), regions)
+    assert (read.dtype, read.tolist()) == (np.uint8, [labels])
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "RGB", "RGBA", "LA"])
+def test_black_and_white_is_read_in_any_mode(tmp_path, mode):
+    path = png(tmp_path / "m.png", [[0, 255], [255, 0]], mode)
+    assert images.read_labels(path, 1).tolist() == [[0, 1], [1, 0]]
+
+
+def test_a_palette_picture_holds_the_labels_as_indices(tmp_path):
+    image = Image.fromarray(np.uint8([[0, 1, 2]])).convert("P")
+    image.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0])
+    image.save(tmp_path / "m.png")
+    assert images.read_labels(tmp_path / "m.png", 2).tolist() == [[0, 1, 2]]
+
+
+@pytest.mark.parametrize(("value", "regions"), [(43, 3), (128, 3), (60, 2), (190, 2)])
+def test_a_wrong_value_is_an_error_that_names_the_file(tmp_path, value, regions):
+    path = png(tmp_path / "m.png", [[0, 255, value]])
+    message = rf"m\.png: holds other values than labels 0 to {regions}, or {regions + 1} even steps of 0 to 255"
+    with pytest.raises(UserError, match=message):
+        images.read_labels(path, regions)
+
+
+# ---- sizes and errors ------------------------------------------------------------------------------------------
+
+READERS = [
+    lambda path, size=None: images.read_rgb(path, size),
+    lambda path, size=None: images.read_labels(path, 1, size),
+]
+
+
+@pytest.mark.parametrize("read", READERS, ids=["rgb", "labels"])
+def test_a_picture_of_another_size_is_an_error_with_both_sizes(tmp_path, read):
+    path = png(tmp_path / "m.png", np.zeros((3, 4)))
+    assert read(path, (4, 3)).shape[:2] == (3, 4)
+    with pytest.raises(UserError, match=r"m\.png: is 4x3, but the upright video is 3x4"):
+        read(path, (3, 4))
+
+
+@pytest.mark.parametrize("read", READERS, ids=["rgb", "labels"])
+def test_a_missing_picture_is_an_error_that_names_it(tmp_path, read):
+    with pytest.raises(UserError, match=r"m\.png: no such picture"):
+        read(tmp_path / "m.png")
+
+
+@pytest.mark.parametrize("read", READERS, ids=["rgb", "labels"])
+@pytest.mark.parametrize("spoil", [lambda data: b"not a picture", lambda data: data[:200]], ids=["text", "half"])
+def test_what_is_no_whole_picture_is_an_error_with_the_cure(tmp_path, read, spoil):
+    whole = png(tmp_path / "m.png", np.random.default_rng(0).integers(0, 2, (40, 40)) * 255).read_bytes()
+    (tmp_path / "m.png").write_bytes(spoil(whole))
+    with pytest.raises(UserError, match=r"m\.png: not a picture that can be read; save it as PNG"):
+        read(tmp_path / "m.png")
+
+
+# ---- writing ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 3), (3, 4)])
+def test_write_png_keeps_every_pixel_and_gives_the_same_bytes(tmp_path, shape):
+    pixels = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
+    for name in ("a.png", "b.png"):
+        images.write_png(tmp_path / name, pixels)
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "a.png")), pixels)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_read_rgb_makes_three_channels_of_a_gray_picture(tmp_path):
+    assert images.read_rgb(png(tmp_path / "g.png", [[7, 9]])).tolist() == [[[7, 7, 7], [9, 9, 9]]]
+
+
+def test_no_file_is_left_open(tmp_path):
+    path = png(tmp_path / "m.png", [[0, 1]])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with pytest.raises(UserError):
+            images.read_labels(path, 1, (9, 9))
+    assert caught == []
+
+
+def test_a_label_above_the_number_of_regions_is_no_silent_empty_mask(tmp_path):
+    path = tmp_path / "m.png"
+    images.write_png(path, np.array([[0, 1, 2]], np.uint8))
+    with pytest.raises(UserError, match=r"m\.png: holds the value 2, which is no label up to 1"):
+        images.read_labels(path, regions=1)

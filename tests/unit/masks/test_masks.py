@@ -1,0 +1,178 @@
+"""masks.py: label maps of the keyframes, from pictures, from a mask video, or from boxes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import clips
+from clevam import masks
+from clevam.errors import UserError
+
+LEFT, RIGHT = np.s_[8:40, 4:28], np.s_[8:40, 36:60]
+
+
+def index(width: int = 64, height: int = 48) -> dict:
+    return {"stream": {"upright": [width, height]}}
+
+
+def label_map(i: int = 0, regions: int = 1) -> np.ndarray:
+    """Labels [48, 64]: region 1 on the left, one column further each frame, and the last region on the right."""
+    labels = np.zeros((48, 64), np.uint8)
+    labels[8:40, 4 + i : 28 + i] = 1
+    if regions > 1:
+        labels[RIGHT] = regions
+    return labels
+
+
+def levels(labels: np.ndarray, regions: int) -> np.ndarray:
+    return np.rint(labels * (255 / regions)).astype(np.uint8)
+
+
+def read(folder: Path) -> dict[str, np.ndarray]:
+    return {p.stem: np.asarray(Image.open(p)) for p in sorted(folder.iterdir())}
+
+
+def from_files(folder: Path, files: list[Path], names: list[str], regions: int, known: dict | None = None) -> dict:
+    """What masks.from_files writes, {name: labels}."""
+    target = folder / "out"
+    masks.from_files([str(f) for f in files], str(target), index=known or index(), names=names, regions=regions)
+    return read(target)
+
+
+# ---- from pictures ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("regions", [1, 3])
+@pytest.mark.parametrize("scale", [lambda labels, regions: labels, levels], ids=["labels", "levels"])
+def test_pictures_become_the_label_maps_of_their_frames(tmp_path, regions, scale):
+    names, files = ["000003", "000012"], [tmp_path / "a.png", tmp_path / "b.png"]
+    maps = [label_map(i, regions) for i in range(2)]
+    for file, labels in zip(files, maps, strict=True):
+        Image.fromarray(scale(labels, regions)).save(file)
+    written = from_files(tmp_path, files, names, regions)
+    assert list(written) == names
+    assert all(np.array_equal(written[n], labels) for n, labels in zip(names, maps, strict=True))
+
+
+def test_a_picture_of_another_size_is_an_error_and_leaves_nothing(tmp_path):
+    Image.fromarray(label_map()).save(tmp_path / "a.png")
+    with pytest.raises(UserError, match=r"masks\.path: the mask of frame 3 is 64x48; make it 48x64"):
+        from_files(tmp_path, [tmp_path / "a.png"], ["000003"], 1, index(48, 64))
+    assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_a_picture_with_a_wrong_value_is_an_error_that_names_it(tmp_path):
+    Image.fromarray(label_map() * 43).save(tmp_path / "a.png")
+    with pytest.raises(UserError, match=r"a\.png: holds other values than labels 0 to 3, or 4 even steps"):
+        from_files(tmp_path, [tmp_path / "a.png"], ["000003"], 3)
+
+
+# ---- from a mask video -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("regions", [1, 2, 3])
+def test_a_lossless_mask_video_gives_exactly_its_labels(tmp_path, regions):
+    maps = [label_map(i, regions) for i in range(8)]
+    pictures = [levels(labels, regions) for labels in maps]
+    video = clips.write_clip(tmp_path / "m.mkv", pictures, codec="ffv1", pix_fmt="gray", colorspace=2)
+    written = from_files(tmp_path, [video], ["000002", "000007"], regions)
+    assert list(written) == ["000002", "000007"]
+    assert np.array_equal(written["000002"], maps[2])
+    assert np.array_equal(written["000007"], maps[7])
+
+
+@pytest.mark.parametrize("full_range", [False, True])
+def test_a_lossy_mask_video_gives_the_labels_up_to_its_edges(tmp_path, full_range):
+    maps = [label_map(i) for i in range(8)]
+    pictures = [levels(labels, 1) for labels in maps]
+    video = clips.write_clip(tmp_path / "m.mp4", pictures, crf="30", full_range=full_range)
+    written = from_files(tmp_path, [video], ["000005"], 1)["000005"]
+    assert set(np.unique(written)) == {0, 1}
+    assert (written != maps[5]).sum() <= 0.02 * written.size
+
+
+def test_a_limited_range_is_divided_half_way_between_its_own_black_and_white(tmp_path):
+    planes = [np.full((48, 64), 16, np.uint8), *np.full((2, 24, 32), 128, np.uint8)]
+    planes[0][LEFT], planes[0][RIGHT] = 126, 125  # the middle of 16 to 235 is 125.5
+    video = clips.write_clip(tmp_path / "m.mp4", [planes], qp="0")
+    assert np.array_equal(from_files(tmp_path, [video], ["000000"], 1)["000000"], label_map())
+
+
+def test_a_rotated_mask_video_is_turned_upright(tmp_path):
+    pictures = [levels(np.rot90(label_map(), -1), 1)] * 2
+    video = clips.write_clip(tmp_path / "m.mp4", pictures, qp="0", rotation=90)
+    assert np.array_equal(from_files(tmp_path, [video], ["000001"], 1)["000001"], label_map())
+
+
+def test_a_mask_video_of_another_size_is_an_error(tmp_path):
+    video = clips.write_clip(tmp_path / "m.mp4", clips.flat(clips.WHITE, 2, size=(32, 24)))
+    with pytest.raises(UserError, match=r"masks\.path: the mask of frame 1 is 32x24; make it 64x48"):
+        from_files(tmp_path, [video], ["000001"], 1)
+
+
+def test_a_mask_video_that_ends_early_is_an_error_and_leaves_nothing(tmp_path):
+    video = clips.write_clip(tmp_path / "m.mp4", clips.flat(clips.WHITE, 4))
+    with pytest.raises(UserError, match=r"m\.mp4: ends at frame 3, but a mask of frame 9 is needed"):
+        from_files(tmp_path, [video], ["000001", "000009"], 1)
+    assert [p.name for p in tmp_path.iterdir()] == ["m.mp4"]
+
+
+def test_a_mask_video_with_a_wrong_level_is_an_error_that_names_the_frame(tmp_path):
+    pictures = [np.full((48, 64), level, np.uint8) for level in (0, 255, 64)]
+    video = clips.write_clip(tmp_path / "m.mkv", pictures, codec="ffv1", pix_fmt="gray", colorspace=2)
+    with pytest.raises(UserError, match=r"m\.mkv: frame 2: holds other values than labels 0 to 2, or 3 even steps"):
+        from_files(tmp_path, [video], ["000002"], 2)
+
+
+# ---- from boxes ------------------------------------------------------------------------------------------------
+
+
+def from_boxes(folder: Path, boxes: list, names: list[str]) -> dict[str, np.ndarray]:
+    masks.from_boxes(str(folder / "out"), index=index(10, 6), names=names, boxes=boxes)
+    return read(folder / "out")
+
+
+def test_a_fixed_box_is_filled_on_every_keyframe(tmp_path):
+    written = from_boxes(tmp_path, [[2, 1, 5, 4]], ["000000", "000007"])
+    expected = np.zeros((6, 10), np.uint8)
+    expected[1:4, 2:5] = 1
+    assert list(written) == ["000000", "000007"]
+    assert all(np.array_equal(labels, expected) for labels in written.values())
+
+
+def test_a_later_region_lies_on_top(tmp_path):
+    written = from_boxes(tmp_path, [[0, 0, 6, 2], [4, 0, 8, 1]], ["000000"])["000000"]
+    assert written[:3].tolist() == [[1, 1, 1, 1, 2, 2, 2, 2, 0, 0], [1] * 6 + [0] * 4, [0] * 10]
+
+
+def test_a_box_is_cut_at_the_edge_of_the_picture(tmp_path):
+    written = from_boxes(tmp_path, [[-3, 4, 2, 99]], ["000000"])["000000"]
+    assert np.argwhere(written).tolist() == [[4, 0], [4, 1], [5, 0], [5, 1]]
+
+
+def test_a_box_outside_the_picture_leaves_the_mask_empty(tmp_path):
+    assert not from_boxes(tmp_path, [[-9, -9, -2, -2]], ["000000"])["000000"].any()
+
+
+@pytest.mark.parametrize(
+    ("frame", "expected"),
+    [
+        (0, [0, 0, 4, 4]),
+        (10, [0, 0, 4, 4]),
+        (15, [5, 1, 9, 6]),
+        (20, [10, 2, 14, 8]),
+        (25, [10, 2, 24, 8]),
+        (30, [10, 2, 34, 8]),
+        (99, [10, 2, 34, 8]),
+    ],
+)
+def test_boxes_move_in_straight_lines_between_frames_and_rest_beyond(frame, expected):
+    boxes = {"20": [10, 2, 14, 8], "10": [0, 0, 4, 4], "30": [10, 2, 34, 8]}
+    assert masks.box_at(boxes, frame) == expected
+
+
+def test_a_moving_box_is_drawn_where_it_is_at_each_keyframe(tmp_path):
+    written = from_boxes(tmp_path, [{"0": [0, 0, 2, 1], "8": [8, 0, 10, 1]}], ["000000", "000004", "000008"])
+    assert [np.flatnonzero(labels[0]).tolist() for labels in written.values()] == [[0, 1], [4, 5], [8, 9]]

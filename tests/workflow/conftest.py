@@ -1,0 +1,113 @@
+"""Real runs of the workflow in temporary folders, on a small clip, in the environments of the checkout.
+
+One run is made per session; tests that change something work on a copy of its folder.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "demo"), str(ROOT / "tests")]
+
+from clevam.jobs import merge  # noqa: E402
+from world import Scene, write_clip, write_masks  # noqa: E402
+
+ENVIRONMENTS = ROOT / ".snakemake" / "conda"
+
+
+@dataclass
+class Ran:
+    """What a call of snakemake said: exit status, all it printed, and the jobs it ran or planned."""
+
+    status: int
+    text: str
+    jobs: Counter = field(init=False)
+
+    def __post_init__(self) -> None:
+        ran = re.findall(r"Finished jobid: \d+ \(Rule: (\w+)\)", self.text)
+        planned = self.text.split("Job stats:")[-1].split("total")[0] if "dry-run" in self.text else ""
+        self.jobs = Counter(ran) + Counter({m[1]: int(m[2]) for m in re.finditer(r"^(\w+) +(\d+)$", planned, re.M)})
+        del self.jobs["all"]
+
+
+@dataclass
+class Project:
+    """A user's folder: a configuration, a clip and what the workflow made of them."""
+
+    folder: Path
+    config: dict
+
+    def __call__(self, *args: str, **changes: object) -> Ran:
+        """Run snakemake with `changes` on top of the configuration."""
+        (self.folder / "config.yaml").write_text(yaml.safe_dump(merge(self.config, changes), allow_unicode=True))
+        command = [Path(sys.executable).with_name("snakemake"), "--snakefile", ROOT / "Snakefile", "--cores", "2"]
+        command += ["--configfile", "config.yaml", "--conda-prefix", ENVIRONMENTS, *args]
+        # As from a plain shell: no virtual environment is active.
+        environ = {k: v for k, v in os.environ.items() if k != "VIRTUAL_ENV"}
+        done = subprocess.run(command, cwd=self.folder, env=environ, capture_output=True, text=True)
+        return Ran(done.returncode, done.stdout + done.stderr)
+
+    def plan(self, **changes: object) -> Counter:
+        """The jobs that would run."""
+        return self("--dry-run", **changes).jobs
+
+    def copy(self, folder: Path) -> "Project":
+        """The whole folder elsewhere, as `rsync -a` would."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Project(folder, self.config)
+
+    def __truediv__(self, path: str) -> Path:
+        return self.folder / path
+
+
+CONFIG = {
+    "videos": {
+        "ball": {
+            "path": "clip.mp4",
+            "find": "the red striped circle",
+            "replace": "a green star",
+            "masks": {"method": "files", "path": "masks.mkv"},
+        }
+    },
+    "keyframes": {"every": 20},
+    "edit": {"steps": 2},
+    "encode": {"lossless": True, "preset": "ultrafast"},
+}
+
+
+def edit(**changes: object) -> dict:
+    """Changes to the one video of CONFIG."""
+    return {"videos": {"ball": changes}}
+
+
+@pytest.fixture(scope="session")
+def scene() -> Scene:
+    """60 frames, so two blocks, of 160x96: keyframes 0, 20, 40 in block 0000 and 59 in block 0001."""
+    return Scene.random(16332, size=(96, 160), frames=60)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, scene: Scene) -> Project:
+    """A finished run. Do not change it: take `project`."""
+    project = Project(tmp_path_factory.mktemp("run") / "project", CONFIG)
+    project.folder.mkdir()
+    write_clip(scene, project / "clip.mp4")
+    write_masks(scene, project / "masks.mkv", only=1)
+    ran = project()
+    assert ran.status == 0, ran.text
+    return project
+
+
+@pytest.fixture
+def project(finished: Project, tmp_path: Path) -> Project:
+    """A copy of the finished run."""
+    return finished.copy(tmp_path / "project")

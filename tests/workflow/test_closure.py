@@ -1,0 +1,47 @@
+"""A stage's code: exactly what its script imports, by content."""
+
+import os
+import shutil
+
+import pytest
+
+from clevam import closure
+from conftest import ROOT
+
+STAGES = {
+    "keyframes": {"keyframes", "video", "yuv", "orientation", "images"},
+    "plan": {"plan", "geometry", "images"},
+    "edit": {"edit", "attention", "sampler", "store", "geometry", "images"},
+    "flow": {"flow", "video", "yuv", "geometry", "orientation"},
+    "out": {"propagate", "encode", "flow", "video", "yuv", "geometry", "orientation", "images"},
+}
+ALWAYS = {"__init__", "adapter", "errors", "files"}
+
+
+@pytest.fixture
+def scripts(tmp_path):
+    return shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_is_its_script_and_the_modules_it_imports_directly_or_not(stage):
+    modules = {path.stem for path in closure.modules(ROOT / "scripts" / f"{stage}.py") if path.parent.name == "clevam"}
+    assert modules == STAGES[stage] | ALWAYS
+
+
+def test_no_stage_depends_on_the_configurations_models():
+    for script in (ROOT / "scripts").glob("*.py"):
+        assert not {"config", "jobs"} & {path.stem for path in closure.modules(script)}
+
+
+def test_a_touch_or_another_folder_changes_no_digest(scripts):
+    os.utime(scripts / "edit.py")
+    assert closure.digest(scripts / "edit.py") == closure.digest(ROOT / "scripts" / "edit.py")
+
+
+def test_an_edited_module_changes_the_digests_of_its_stages_only(scripts):
+    before = {stage: closure.digest(scripts / f"{stage}.py") for stage in STAGES}
+    with (scripts / "clevam" / "attention.py").open("a") as module:
+        module.write("# changed\n")
+    changed = {stage for stage in STAGES if closure.digest(scripts / f"{stage}.py") != before[stage]}
+    assert changed == {"edit"}

@@ -1,0 +1,124 @@
+"""The configuration: what it asks for, and what it says to a mistake."""
+
+import pytest
+
+from clevam.errors import UserError
+from clevam.jobs import resolve
+from conftest import ROOT, Project
+
+DOG = {"path": "dog.mp4", "find": "the dog", "replace": "a fox", "box": [1, 2, 3, 4]}
+
+
+def asked(**changes):
+    """What a configuration with one video asks for, with `changes` to that video."""
+    return resolve({"videos": {"dog": DOG | changes}})
+
+
+def test_one_video_is_one_clip_one_find_and_one_job():
+    resolved = asked()
+    assert (list(resolved.clips), list(resolved.finds), list(resolved.jobs)) == (["dog"], ["dog"], ["dog"])
+    assert resolved.jobs["dog"].replace == ["a fox"]
+
+
+def test_edits_that_find_the_same_share_the_clips_masks_and_others_get_their_own():
+    resolved = asked(edits={"wolf": {"replace": "a wolf"}, "cat": {"find": "the cat", "replace": "a fox"}})
+    assert {name: job.find for name, job in resolved.jobs.items()} == {
+        "dog": "dog",
+        "dog.wolf": "dog",
+        "dog.cat": "dog.cat",
+    }
+
+
+def test_a_video_with_edits_and_no_replace_of_its_own_makes_only_the_edits():
+    video = {k: v for k, v in DOG.items() if k != "replace"} | {"edits": {"wolf": {"replace": "a wolf"}}}
+    assert list(resolve({"videos": {"dog": video}}).jobs) == ["dog.wolf"]
+
+
+def test_an_edit_overrides_the_video_and_the_video_the_section_key_by_key():
+    raw = {
+        "edit": {"steps": 5, "guidance": 3},
+        "videos": {"dog": DOG | {"edit": {"guidance": 7}, "edits": {"x": {"edit": {"attention": {"share": False}}}}}},
+    }
+    settings = resolve(raw).jobs["dog.x"].edit
+    assert (settings["steps"], settings["guidance"]) == (5, 7.0)
+    assert settings["attention"] == {"regions": True, "share": False, "adain": True}
+
+
+def test_a_keyframe_method_of_a_video_replaces_the_sections():
+    raw = {"keyframes": {"every": 5}, "videos": {"dog": DOG | {"keyframes": {"count": 3}}}}
+    assert resolve(raw).clips["dog"].keyframes["method"] == {"count": 3}
+
+
+def test_equal_numbers_are_equal_however_they_are_written():
+    written = [asked(encode={"crf": crf}, edit={"steps": steps}) for crf, steps in ((18, 20), (18.0, "20"))]
+    assert repr(written[0].jobs) == repr(written[1].jobs) == repr(asked().jobs)
+
+
+@pytest.mark.parametrize("name", ["a b", "狗", "it's", "a.b"])
+def test_names_with_spaces_quotes_and_unicode_are_fine(name):
+    assert list(resolve({"videos": {name: DOG}}).jobs) == [name]
+
+
+@pytest.mark.parametrize("name", ["", "..", "a/b", "/a", ".a", "a.", " a", "a\n", "{a}", "a*"])
+def test_names_that_could_leave_the_folder_or_be_patterns_are_refused(name):
+    with pytest.raises(UserError, match="a name may not be empty"):
+        resolve({"videos": {name: DOG}})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"edti": {}}, "config: videos.dog.edti: unknown key; did you mean `edit`?"),
+        ({"edit": {"stepz": 3}}, "config: videos.dog.edit.stepz: unknown key; did you mean `steps`?"),
+        (
+            {"edit": {"guidance": 99}},
+            "videos.dog.edit.guidance: input should be less than or equal to 30, not 99",
+        ),
+        (
+            {"keyframes": {"every": 2, "count": 3}},
+            "videos.dog.keyframes: give one of every, seconds, count, frames",
+        ),
+        ({"range": [3, 2]}, r"config: videos.dog: range \[3.0, 2.0\] must run forward from 0 or later"),
+        ({"replace": None}, "videos: dog: `replace` is missing for 'the dog': say what it becomes"),
+        ({"find": None}, "videos: dog: `find` is missing"),
+        ({"box": None}, r"videos: dog: masks.method is `box`, so 'the dog' needs box: \[x0, y0, x1, y1\]"),
+        ({"masks": {"method": "files"}}, "videos: dog: masks.method is `files`, so masks.path must name a folder"),
+        ({"regions": [{"find": "a", "replace": "b"}]}, "videos: dog: give either `regions` or find, replace, box"),
+    ],
+    ids=lambda v: "-".join(v) if isinstance(v, dict) else "",
+)
+def test_a_mistake_is_one_line_with_the_key_and_the_cure(changes, message):
+    with pytest.raises(UserError, match=message) as caught:
+        asked(**changes)
+    assert "\n" not in str(caught.value)
+
+
+def test_two_entries_that_write_the_same_file_are_refused():
+    with pytest.raises(UserError, match=r"two entries write out/dog\.x\.mp4"):
+        resolve({"videos": {"dog": DOG | {"edits": {"x": {"replace": "y"}}}, "dog.x": DOG}})
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        (
+            ["--config", "videos={a: {path: gone.mp4, find: a, replace: b, box: [0, 0, 9, 9]}}"],
+            "videos.a.path: there is no gone.mp4",
+        ),
+        (["--config", "models={diffusion: nowhere}"], "models.diffusion: there is no nowhere"),
+        (["--config", "edit={stepz: 3}"], "config: edit.stepz: unknown key; did you mean `steps`?"),
+    ],
+)
+def test_a_mistake_ends_the_run_with_one_line_and_no_traceback(tmp_path, typed, message):
+    ran = Project(tmp_path, {"videos": {"dog": DOG | {"path": str(ROOT / "demo/clip.mp4")}}})("--config", typed)
+    assert ran.status == 1
+    (line,) = [line for line in ran.text.splitlines() if "profile" not in line]
+    assert line.startswith(f"error: {message}")
+
+
+def test_the_table_of_keys_and_the_schema_are_those_of_the_models(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "config")
+    import generate
+
+    assert generate.readme() == (ROOT / "config/README.md").read_text(), "run `make config-docs`"
+    assert generate.schema() == (ROOT / "config/schema.json").read_text(), "run `make config-docs`"

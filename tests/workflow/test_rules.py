@@ -1,0 +1,37 @@
+"""Each rule alone, on the finished inputs of all the others, makes the same bytes again."""
+
+import pytest
+
+TARGETS = {
+    "keyframes": "keyframes/ball/index.json",
+    "extract": "work/keyframes/ball/0000",
+    "keyframe": "keyframes/ball/000020.png",
+    "masks": "work/masks/ball/0000",
+    "mask": "masks/ball/000020.png",
+    "plan": "plan/ball.json",
+    "reference": "edited/ball/reference.png",
+    "edit": "work/edited/ball/0000",
+    "edited": "edited/ball/000020.png",
+    "flow": "flow/ball/0000",
+    "out": "out/ball.mp4",
+}
+
+
+def contents(path):
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    return {p.name: p.read_bytes() for p in files if not p.name.startswith(".")}
+
+
+@pytest.mark.parametrize("rule", TARGETS)
+def test_a_rule_alone_repeats_its_result_to_the_byte(project, rule):
+    target = TARGETS[rule]
+    before = contents(project / target)
+    ran = project("--allowed-rules", rule, "--force", target)
+    assert ran.status == 0, ran.text
+    assert ran.jobs == {rule: 1}
+    assert contents(project / target) == before
+
+
+def test_every_rule_of_a_video_is_covered(finished):
+    listed = finished("--list-rules").text.split("Using workflow specific profile")[0].split()
+    assert set(listed) - {"all", "environment", "environments"} == set(TARGETS)
