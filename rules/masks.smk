@@ -25,13 +25,7 @@ rule masks:
         mem_mb=4000,
         runtime=60,
     params:
-        settings=lambda wildcards: dict(
-            FINDS[wildcards.find].masks,
-            regions=FINDS[wildcards.find].regions,
-            names=keyframes_in(FINDS[wildcards.find].video, wildcards.block),
-            source=index_of(FINDS[wildcards.find].video)["source"]["sha256"],
-            code=code("masks", "masks"),
-        ),
+        settings=mask_settings,
     message:
         "masks: locate A of {wildcards.find}, block {wildcards.block}"
     script:

@@ -21,6 +21,19 @@ def mask_files(wildcards):
     return [f"{path}/{idx}.png" for idx in keyframes_in(video, wildcards.block)]
 
 
+def mask_settings(wildcards):
+    """What the method uses, and no more: files and boxes do not depend on words."""
+    find = FINDS[wildcards.find]
+    used = {"files": dict(regions=len(find.regions)), "box": dict(boxes=[r["box"] for r in find.regions])}
+    return dict(
+        method=find.masks["method"],
+        **used[find.masks["method"]],
+        names=keyframes_in(find.video, wildcards.block),
+        source=index_of(find.video)["source"]["sha256"],
+        code=code("masks", "masks"),
+    )
+
+
 def plan_settings(wildcards):
     find = FINDS[wildcards.find]
     native, multiple = or_stop(weights.native_size, DIFFUSION)

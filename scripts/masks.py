@@ -6,10 +6,8 @@ with stage(snakemake) as settings:
     from clevam import masks
     from clevam.files import read_json
 
-    index, regions = read_json(snakemake.input.index), settings["regions"]
-    common = {"index": index, "names": settings["names"]}
+    common = {"index": read_json(snakemake.input.index), "names": settings["names"]}
     if settings["method"] == "files":
-        files = list(snakemake.input.files)
-        masks.from_files(files, snakemake.output[0], regions=len(regions), **common)
+        masks.from_files(list(snakemake.input.files), snakemake.output[0], regions=settings["regions"], **common)
     else:
-        masks.from_boxes(snakemake.output[0], boxes=[region["box"] for region in regions], **common)
+        masks.from_boxes(snakemake.output[0], boxes=settings["boxes"], **common)

@@ -218,6 +218,12 @@ def test_sharing_with_another_changes_the_result(unet, adain):
     assert (run(unet, labels, read=cache, adain=adain) - run(unet, labels)).abs().max() > 1e-3
 
 
+def test_sharing_renormalises_only_with_adain(to_itself):
+    hidden, cache = random(2, 30, 8), captured(to_itself, 2 * random(2, 30, 8, seed=1) + 1)
+    found = [Processor(UP, context(ONE, read=cache, adain=adain))(to_itself, hidden) for adain in (True, False)]
+    assert (found[0] - found[1]).abs().max() > 1e-3
+
+
 def test_sharing_leaves_the_outside_and_the_lower_blocks_alone(to_itself):
     hidden, outside = random(2, 30, 8), ONE.flatten() == 0
     plain = Processor(UP, context(ONE))(to_itself, hidden)

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from diffusers.image_processor import VaeImageProcessor
+from PIL import Image
 
 from clevam import edit, images
 from clevam.errors import UserError
@@ -76,16 +78,44 @@ def test_edit_changes_the_object_and_keeps_every_bit_beyond_the_feather(editor, 
     assert changed[(distance > 0) & (distance <= FEATHER)].mean() > 0.5
 
 
-def test_edit_follows_the_words(scene):
+def test_edit_shows_only_what_was_painted_as_far_as_the_feather(editor, scene, monkeypatch):
+    monkeypatch.setattr(editor, "to_pixels", lambda latent: np.full((128, 128, 3), 255, np.float32))
+    found = editor.edit(*scene("000000", mask=(slice(30, 44), slice(36, 60))), CROP)
+    assert (found[30 - FEATHER : 44 + FEATHER, 36:60] == 255).all()
+
+
+@pytest.mark.parametrize("change", [{"guidance": 9}, {"negative": "blurry"}, {"regions": False}, {"replace": ["owl"]}])
+def test_edit_follows_words_and_options(editor, scene, change):
     paths = scene("000000")
-    found = [edit.Editor(settings(replace=[b]), MACHINE).edit(*paths, CROP) for b in ("a red fox", "a robot")]
-    assert not np.array_equal(*found)
+    changed = edit.Editor(settings(**change), MACHINE)
+    assert not np.array_equal(changed.edit(*paths, CROP), editor.edit(*paths, CROP))
 
 
-def test_edit_takes_a_crop_that_is_not_square_and_reaches_beyond_the_picture(editor, scene):
+def test_words_are_pairs_of_the_negative_and_the_wanted_and_none_for_the_outside():
+    editor = edit.Editor(settings(negative="blurry"), MACHINE)
+    for found, words in zip(editor.texts, ["", "a red fox"], strict=True):
+        assert torch.equal(found, torch.cat([editor.encode("blurry"), editor.encode(words)]))
+    for found, words in zip(editor.source_texts, ["", "the dog"], strict=True):
+        assert torch.equal(found, editor.encode(words))
+
+
+def test_latents_and_pixels_are_on_the_scale_of_diffusers(editor):
+    rgb = np.random.default_rng(0).integers(0, 256, (64, 128, 3), dtype=np.uint8)
+    pictures, scale = VaeImageProcessor(), editor.vae.config.scaling_factor
+    with torch.no_grad():
+        latent = editor.vae.encode(pictures.preprocess(Image.fromarray(rgb))).latent_dist.mode() * scale
+        (pixels,) = pictures.postprocess(editor.vae.decode(latent / scale).sample, output_type="np")
+    torch.testing.assert_close(editor.to_latent(rgb), latent)
+    np.testing.assert_allclose(editor.to_pixels(latent), 255 * pixels, atol=1e-2)
+
+
+def test_edit_takes_a_crop_that_is_not_square_and_reaches_beyond_the_picture(editor, scene, monkeypatch):
+    seen, to_latent = [], editor.to_latent
+    monkeypatch.setattr(editor, "to_latent", lambda rgb: seen.append(rgb.shape) or to_latent(rgb))
     keyframe, mask = scene("000000", mask=(slice(50, 72), slice(70, 96)))
     found = editor.edit(keyframe, mask, {"box": [42, 36, 72, 48], "work": [192, 128]})
     source = images.read_rgb(keyframe)
+    assert seen == [(128, 192, 3)]
     assert found.shape == source.shape
     assert (found != source).any(-1)[50:, 70:].mean() > 0.9
 
@@ -200,6 +230,12 @@ def test_block_looks_at_the_reference(tmp_path, scene, first):
     alone = block(tmp_path / "alone", first, frames, share=False)["000012"]
     looking = block(tmp_path / "looking", first, frames)["000012"]
     assert np.abs(alone.astype(int) - looking).max() > 1
+
+
+def test_block_renormalises_only_with_adain(tmp_path, scene, first):
+    frames = {"000012": scene("000012", seed=3)}
+    found = [block(tmp_path / str(adain), first, frames, adain=adain)["000012"] for adain in (True, False)]
+    assert not np.array_equal(*found)
 
 
 def test_block_edits_a_keyframe_the_same_whoever_is_beside_it(tmp_path, scene, first):

@@ -1,5 +1,6 @@
 """DDIM there and back, on networks whose answer is known."""
 
+import copy
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from diffusers import DDIMScheduler
 
 from clevam import sampler
+from clevam.attention import Context
 from clevam.errors import UserError
 from clevam.sampler import Schedule, blend_mask
 from conftest import box_labels, context, random
@@ -167,7 +169,7 @@ def test_edit_finds_the_picture_that_the_network_knows_in_either_parametrisation
 def test_edit_guides_from_the_first_half_to_the_second(guidance, noise):
     plan, z = schedule(1), latent()
     net = Net(lambda z, t: torch.cat([torch.full_like(z[:1], 1.0), torch.full_like(z[1:], 3.0)]))
-    found = edited(net, plan, z, [z, z], EVERYTHING, guidance)
+    found = edited(net, plan, z, [latent(1), latent(2)], EVERYTHING, guidance)
     torch.testing.assert_close(found, plan.move(z, torch.full_like(z, noise), 0, 1))
 
 
@@ -181,11 +183,13 @@ def test_edit_reads_and_writes_each_step_once_and_in_order(unet):
 
 
 def test_edit_against_its_own_attention_is_the_same_edit(unet):
-    plan, written = schedule(3), {}
-    path = sampler.invert(unet, plan, random(1, 4, 8, 10), context(INSIDE, batch=1))
-    first = edited(unet, plan, path[0], path, INSIDE, guidance=4.5, write=written.__setitem__)
-    again = edited(unet, plan, path[0], path, INSIDE, guidance=4.5, read=written.__getitem__)
-    torch.testing.assert_close(again, first, atol=2e-4, rtol=0)
+    """In fp64: a random network multiplies the rounding of fp32, 1e-6, to 1e-3 in three guided steps."""
+    net, plan, written = copy.deepcopy(unet).double(), schedule(3), {}
+    texts = [random(2, 5, 12, seed=r).double() for r in range(2)]
+    path = sampler.invert(net, plan, latent(), Context(INSIDE, [text[1:] for text in texts]))
+    first = sampler.edit(net, plan, path[0], path, Context(INSIDE, texts), 4.5, write=written.__setitem__)
+    again = sampler.edit(net, plan, path[0], path, Context(INSIDE, texts), 4.5, read=written.__getitem__)
+    torch.testing.assert_close(again, first, atol=1e-8, rtol=0)
 
 
 def test_blend_mask_has_one_pixel_more_in_every_direction():
