@@ -32,3 +32,8 @@ rule all:
     default_target: True
     input:
         lambda wildcards: [path for job in JOBS for path in everything(job)],
+
+
+# What this run was asked for, with every default, beside its results.
+onstart:
+    write_json("out/config.json", RESOLVED.describe())

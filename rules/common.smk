@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 from clevam import closure, tools, weights
 from clevam.errors import UserError
-from clevam.files import read_json
+from clevam.files import read_json, write_json
 from clevam.jobs import resolve
 
 BLOCK = 48  # frames per block: the model is loaded once for each, and a new keyframe disturbs only its own

@@ -61,7 +61,7 @@ def layer_labels(labels: Tensor, size: tuple[int, int], count: int) -> Tensor:
     """int64 labels at `size`: each cell takes the label that covers most of it, and a label that covers none but
     exists keeps its strongest cell that is not another label's last, so that a small object does not vanish."""
     share = F.adaptive_avg_pool2d(F.one_hot(labels, count).permute(2, 0, 1).float(), size)  # [R + 1, h, w]
-    result = share.argmax(0)
+    result = torch.cat([share[:1] - 1e-6, share[1:]]).argmax(0)  # half covered is inside
     for r in range(1, count):
         cells = result.flatten().bincount(minlength=count)
         spare = share[r] * ((result == 0) | (cells[result] > 1))

@@ -78,7 +78,10 @@ class Editor:
         # Words are encoded once; what is outside has no words of its own.
         self.source_texts = [self.encode(text) for text in ["", *settings["find"]]]
         negative = self.encode(self.options["negative"])
-        self.texts = [torch.cat([negative, self.encode(text)]) for text in ["", *settings["replace"]]]
+        replace = settings["replace"]
+        if not self.options["attention"]["regions"]:  # the whole picture reads all words
+            replace = [", ".join(replace)] * len(replace)
+        self.texts = [torch.cat([negative, self.encode(text)]) for text in ["", *replace]]
         self.made_with = {"weights": settings["weights"], "timesteps": self.schedule.timesteps, "dtype": str(dtype)}
 
     def edit(
@@ -89,7 +92,7 @@ class Editor:
         read: Callable[[int], Cache] | None = None,
         write: Callable[[int, Cache], None] | None = None,
     ) -> np.ndarray:
-        """The edited keyframe, uint8 RGB [H, W, 3]; beyond twice the feather from the mask it is the source's bits.
+        """The edited keyframe, uint8 RGB [H, W, 3]; from 2 * feather + 1 pixels off the mask it is the source's bits.
 
         keyframe, mask: paths; crop: {"box", "work"} of plan.json; read, write: the reference's attention.
         """
@@ -121,14 +124,14 @@ class Editor:
 
     @torch.no_grad()
     def to_latent(self, rgb: np.ndarray) -> Tensor:
-        """uint8 [H, W, 3] -> scaled latent [1, 4, H / 8, W / 8], the posterior's mean."""
+        """uint8 [H, W, 3] -> scaled float32 latent [1, 4, H / 8, W / 8], the posterior's mean."""
         pixels = torch.from_numpy(rgb.copy()).permute(2, 0, 1)[None].to(self.device, self.vae.dtype) / 127.5 - 1
-        return self.vae.encode(pixels).latent_dist.mean * self.vae.config.scaling_factor
+        return self.vae.encode(pixels).latent_dist.mean.float() * self.vae.config.scaling_factor
 
     @torch.no_grad()
     def to_pixels(self, latent: Tensor) -> np.ndarray:
         """The inverse: float32 [H, W, 3], 0..255."""
-        pixels = self.vae.decode(latent / self.vae.config.scaling_factor).sample[0]
+        pixels = self.vae.decode((latent / self.vae.config.scaling_factor).to(self.vae.dtype)).sample[0]
         return ((pixels.float().clamp(-1, 1) + 1) * 127.5).permute(1, 2, 0).cpu().numpy()
 
     def latent_labels(self, labels: np.ndarray, size: tuple[int, int]) -> Tensor:
@@ -152,6 +155,8 @@ def load(folder: str, dtype: torch.dtype) -> StableDiffusionPipeline:
         )
         if len(pipe.tokenizer) < pipe.text_encoder.config.vocab_size:  # without its files it has no words, silently
             raise OSError("the tokenizer lacks its vocabulary")
+        if pipe.unet.config.in_channels != 4 or pipe.unet.config.addition_embed_type:
+            raise OSError("the network is one for inpainting or SDXL, which are not built in yet")
     except (OSError, ValueError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().partition("\n")[0].rstrip(".")
         raise UserError(

@@ -69,6 +69,11 @@ class Resolved:
     models: Models
     runtime: Runtime
 
+    def describe(self) -> dict[str, Any]:
+        """Everything as plain values, defaults filled in."""
+        plain = {key: {n: vars(v) for n, v in getattr(self, key).items()} for key in ("clips", "finds", "jobs")}
+        return plain | {"models": self.models.model_dump(), "runtime": self.runtime.model_dump()}
+
 
 def resolve(raw: Mapping[str, Any]) -> Resolved:
     """The clips, finds and jobs that a configuration asks for. Raises UserError."""

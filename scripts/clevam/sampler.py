@@ -61,7 +61,7 @@ def invert(unet, schedule: Schedule, clean: Tensor, context: Context) -> list[Te
     path = [clean]
     with installed(unet, context):
         for i in tqdm(reversed(range(steps)), total=steps, desc="inversion", unit="step"):
-            output = unet(path[0], schedule.timesteps[i], encoder_hidden_states=context.texts[0]).sample
+            output = predict(unet, path[0], schedule.timesteps[i], context)
             path.insert(0, schedule.move(path[0], schedule.noise(output, path[0], i), i + 1, i))
     return path
 
@@ -87,13 +87,19 @@ def edit(
     with installed(unet, context):
         for i, t in enumerate(tqdm(schedule.timesteps, desc="edit", unit="step")):
             context.read, context.write = read(i) if read else None, {} if write else None
-            output = unet(torch.cat([z, z]), t, encoder_hidden_states=context.texts[0]).sample
+            output = predict(unet, torch.cat([z, z]), t, context)
             without, wanted = schedule.noise(output, z, i).chunk(2)
             z = schedule.move(z, without + guidance * (wanted - without), i, i + 1)
             z = inside * z + (1 - inside) * source[i + 1]
             if write:
                 write(i, context.write)
     return z
+
+
+def predict(unet, z: Tensor, t: int, context: Context) -> Tensor:
+    """The network's output for z at time step t, in z's precision: half precision is for the network alone."""
+    text = context.texts[0]  # its words; region attention puts each region's own in its place
+    return unet(z.to(text.dtype), t, encoder_hidden_states=text).sample.to(z.dtype)
 
 
 def blend_mask(labels: Tensor) -> Tensor:

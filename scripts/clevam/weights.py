@@ -14,8 +14,8 @@ _WEIGHTS = {".safetensors", ".bin", ".pt", ".pth", ".json", ".txt"}
 def fingerprint(folder: Path) -> str:
     """12 hex digits that change when a weight or a setting in the folder changes, and not when files are touched.
 
-    Large files are sampled, not read whole: a snapshot of 4 GB takes milliseconds, and any other training run differs
-    in every sample.
+    Large files are sampled, not read whole, so that 4 GB take milliseconds: another checkpoint differs in every sample,
+    but a file in which only a few rows were changed by hand may go unnoticed.
     """
     digest = hashlib.sha256()
     for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix in _WEIGHTS):

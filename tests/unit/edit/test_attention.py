@@ -77,6 +77,10 @@ def test_layer_labels_take_the_majority_of_each_cell():
     assert layer_labels(labels, (2, 2), 3).tolist() == [[1, 0], [2, 2]]
 
 
+def test_layer_labels_count_a_half_covered_cell_as_inside():
+    assert layer_labels(torch.tensor([[1, 0, 0, 0], [1, 0, 0, 0]]), (1, 2), 2).tolist() == [[1, 0]]
+
+
 def test_layer_labels_keep_a_tiny_object_in_its_strongest_cell():
     labels = box_labels(8, 8, (slice(3, 6), slice(3, 4)))  # one pixel in the upper left cell, two in the lower left
     assert layer_labels(labels, (2, 2), 2).tolist() == [[0, 0], [1, 0]]

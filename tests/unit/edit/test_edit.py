@@ -9,6 +9,7 @@ import pytest
 import torch
 from diffusers.image_processor import VaeImageProcessor
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from clevam import edit, images
 from clevam.errors import UserError
@@ -294,13 +295,32 @@ def test_load_refuses_a_checkpoint_with_half_a_file(tmp_path, damaged):
     refused(tmp_path / "model")
 
 
+def test_load_refuses_an_inpainting_network(tmp_path):
+    folder = shutil.copytree(CHECKPOINT, tmp_path / "model") / "unet"
+    (folder / "config.json").write_text(
+        (folder / "config.json").read_text().replace('"in_channels": 4', '"in_channels": 9')
+    )
+    weights = load_file(folder / "diffusion_pytorch_model.safetensors")
+    weights["conv_in.weight"] = weights["conv_in.weight"].repeat(1, 3, 1, 1)[:, :9].contiguous()
+    save_file(weights, folder / "diffusion_pytorch_model.safetensors")
+    refused(tmp_path / "model", "the network is one for inpainting or SDXL, which are not built in yet")
+
+
+def test_without_regions_the_whole_picture_reads_the_words_of_all():
+    off = settings(regions=False, find=["a", "b"], replace=["a fox", "a cat"])
+    both = edit.Editor(off, MACHINE)
+    assert torch.equal(both.texts[-1][1:], both.encode("a fox, a cat"))
+
+
 def test_load_refuses_a_folder_that_is_not_there(tmp_path):
-    refused(tmp_path / "nowhere")
-    refused(Path("no/such"))  # which would be the name of a model on the network
+    refused(tmp_path / "nowhere", "no such folder")
+    refused(Path("no/such"), "no such folder")  # not the name of a model on the network
 
 
-def refused(folder: Path) -> None:
-    message = rf"^models\.diffusion: {folder} cannot be loaded as Stable Diffusion in diffusers' layout: .+; .*again$"
+def refused(folder: Path, why: str = ".+") -> None:
+    message = (
+        rf"^models\.diffusion: {folder} cannot be loaded as Stable Diffusion in diffusers' layout: {why}; .*again$"
+    )
     with pytest.raises(UserError, match=message) as error:
         edit.load(str(folder), torch.float32)
     assert "\n" not in str(error.value)

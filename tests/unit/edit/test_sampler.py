@@ -116,13 +116,24 @@ def test_noise_is_the_same_in_whichever_way_the_network_says_it(prediction):
 
 
 def edited(net, plan, start, source, labels, guidance=1.0, **options):
-    return sampler.edit(net, plan, start, source, context(labels), guidance, **options)
+    about = context(labels)
+    about.texts = [text.to(start.dtype) for text in about.texts]  # the network's precision is that of its words
+    return sampler.edit(net, plan, start, source, about, guidance, **options)
 
 
 def test_invert_ends_with_the_clean_latent_and_has_a_latent_for_every_level():
     path = sampler.invert(Net(lambda z, t: z), schedule(), latent(), context(EVERYTHING, batch=1))
     assert len(path) == 5
     assert torch.equal(path[4], latent())
+
+
+def test_the_network_works_in_the_precision_of_its_words_and_the_moves_in_that_of_the_latents():
+    seen = []
+    net = Net(lambda z, t: seen.append(z.dtype) or torch.zeros_like(z))
+    about = context(EVERYTHING, batch=1)
+    about.texts = [text.half() for text in about.texts]
+    path = sampler.invert(net, schedule(), latent().float(), about)
+    assert (set(seen), {z.dtype for z in path}) == ({torch.float16}, {torch.float32})
 
 
 def test_invert_asks_at_the_noisier_level_of_every_move():
