@@ -41,6 +41,7 @@ def plan_settings(wildcards):
     return dict(
         plan,
         flow_margin=find.flow["margin"],
+        rim=find.masks["feather"],
         regions=len(find.regions),
         segments=index_of(find.video)["segments"],
         names=index_of(find.video)["keyframes"],

@@ -10,5 +10,5 @@ with stage(snakemake) as settings:
         dict(zip(settings["names"], snakemake.input.masks, strict=True)),
         snakemake.output[0],
         index=read_json(snakemake.input.index),
-        **{key: settings[key] for key in ("regions", "reference", "margin", "flow_margin", "size", "multiple")},
+        **{key: settings[key] for key in ("regions", "reference", "margin", "flow_margin", "rim", "size", "multiple")},
     )

@@ -106,14 +106,13 @@ def _job(config: Config, name: str, video: Video, job: str, variant: Variant, fi
 
     regions = _regions(job, video, variant)
     masks = section(Masks, "masks")
-    feather = masks.pop("feather")
     _check_masks(job, masks, regions)
     where = [{"find": r.find, "box": _plain(r.box) if masks["method"] == "box" else None} for r in regions]
     find = Find(name, where, masks, section(Plan, "plan"), section(Flow, "flow"))
     # An edit that looks for the same thing in the same way shares the clip's masks; any other gets its own.
     shared = name if finds.get(name, find) == find else job
     replace = [r.replace or "" for r in regions]
-    return find, Job(name, shared, replace, feather, section(Edit, "edit"), section(Encode, "encode"))
+    return find, Job(name, shared, replace, masks["feather"], section(Edit, "edit"), section(Encode, "encode"))
 
 
 def _regions(job: str, video: Video, variant: Variant) -> list[Region]:

@@ -20,6 +20,7 @@ def write(
     reference: str | int,
     margin: float,
     flow_margin: float,
+    rim: int,
     size: int,
     multiple: int,
 ) -> None:
@@ -29,23 +30,29 @@ def write(
     for every keyframe with A in it, where `box` is cut out and brought to `work` [width, height] pixels (short side
     `size`, both multiples of `multiple`, one scale for all of a segment); and `motion`, [first, last, box] for
     every pair of neighbouring keyframes of a segment, the box in which flow is measured, or null where neither has A.
+    margin, flow_margin: shares of A's size; rim: pixels of the mask's feather, which the crop always has room for.
     """
     frame = tuple(index["stream"]["upright"])
     boxes = {name: bounding(images.read_labels(path, regions, frame) > 0) for name, path in masks.items()}
     crops, motion = {}, []
     for first, last in index["segments"]:
         names = [n for n in index["keyframes"] if first <= int(n) <= last]
-        crops |= crop({n: boxes[n] for n in names if boxes[n]}, frame, margin=margin, size=size, multiple=multiple)
+        crops |= crop({n: boxes[n] for n in names if boxes[n]}, frame, margin, rim, size, multiple)
         motion += [[int(a), int(b), room(boxes[a], boxes[b], flow_margin, frame)] for a, b in pairwise(names)]
     chosen = choose(reference, crops, index["keyframes"])
     write_json(target, {"regions": regions, "reference": chosen, "crops": crops, "motion": motion})
 
 
-def crop(boxes: dict[str, Box], frame: tuple[int, int], *, margin: float, size: int, multiple: int) -> dict[str, dict]:
+def crop(
+    boxes: dict[str, Box], frame: tuple[int, int], margin: float, rim: int, size: int, multiple: int
+) -> dict[str, dict]:
     """A crop around each box, all of one size: the largest box with its margin, in a shape that needs no stretching."""
     if not boxes:
         return {}
-    width, height = (min(round(max(b[i] for b in boxes.values()) * (1 + 2 * margin)), frame[i - 2]) for i in (2, 3))
+    largest = (max(box[i] for box in boxes.values()) for i in (2, 3))
+    # The edit is pasted over twice the rim (edit.py): past the crop's end there would be an edge.
+    roomy = (max(round(side * (1 + 2 * margin)), side + 4 * rim) for side in largest)
+    width, height = (min(side, end) for side, end in zip(roomy, frame, strict=True))
     size = ceil(size / multiple) * multiple
     short = max(min(width, height), SMALLEST_CROP)
     scale = size / short  # pixels inside the model per pixel of the picture

@@ -20,6 +20,7 @@ EDIT = {"reference": 1, "edit": 2, "edited": 4, "out": 1}
         ({"encode": {"lossless": False, "crf": 30}}, {"out": 1}),
         ({"encode": {"preset": "superfast"}}, {"out": 1}),
         ({"flow": {"preset": "fast"}}, {"flow": 2, "out": 1}),
+        ({"masks": {"feather": 7}}, {"plan": 1}),  # then all edits, and flow only where the plan differs
         ({"runtime": {"device": "cpu"}}, {}),
         (edit(edits={"same": {"replace": "a green star"}}), EDIT),
     ],

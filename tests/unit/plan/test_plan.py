@@ -13,10 +13,10 @@ from clevam.errors import UserError
 FRAME = (640, 360)
 
 
-def crops(*boxes: list[int], frame=FRAME, margin=0.25, size=128, multiple=64) -> list[dict]:
+def crops(*boxes: list[int], frame=FRAME, margin=0.25, rim=0, size=128, multiple=64) -> list[dict]:
     """Crops of boxes that belong to one segment."""
     named = {f"{i:06d}": box for i, box in enumerate(boxes)}
-    return list(plan.crop(named, frame, margin=margin, size=size, multiple=multiple).values())
+    return list(plan.crop(named, frame, margin, rim, size, multiple).values())
 
 
 def plan_of(folder: Path, boxes: dict[int, list | None], segments: list, **changed) -> dict:
@@ -30,7 +30,15 @@ def plan_of(folder: Path, boxes: dict[int, list | None], segments: list, **chang
         masks[f"{i:06d}"] = str(folder / f"{i:06d}.png")
         Image.fromarray(labels).save(masks[f"{i:06d}"])
     index = {"stream": {"upright": list(FRAME)}, "segments": segments, "keyframes": list(masks)}
-    options = {"regions": 1, "reference": "first", "margin": 0.25, "flow_margin": 0.5, "size": 128, "multiple": 64}
+    options = {
+        "regions": 1,
+        "reference": "first",
+        "margin": 0.25,
+        "flow_margin": 0.5,
+        "rim": 0,
+        "size": 128,
+        "multiple": 64,
+    }
     plan.write(masks, str(folder / "plan.json"), index=index, **options | changed)
     return json.loads((folder / "plan.json").read_text())
 
@@ -91,7 +99,7 @@ def test_a_tiny_thing_is_seen_with_32_pixels_around_it():
 
 
 def test_without_a_thing_there_are_no_crops():
-    assert plan.crop({}, FRAME, margin=0.25, size=128, multiple=64) == {}
+    assert plan.crop({}, FRAME, margin=0.25, rim=0, size=128, multiple=64) == {}
 
 
 # ---- motion ----------------------------------------------------------------------------------------------------
@@ -163,7 +171,7 @@ def test_plan_takes_every_region_as_a(tmp_path):
     labels[100:140, 100:140], labels[100:140, 160:180] = 1, 2
     Image.fromarray(labels).save(tmp_path / "000000.png")
     index = {"stream": {"upright": list(FRAME)}, "segments": [[0, 0]], "keyframes": ["000000"]}
-    options = {"reference": "first", "margin": 0, "flow_margin": 0, "size": 64, "multiple": 64}
+    options = {"reference": "first", "margin": 0, "flow_margin": 0, "rim": 0, "size": 64, "multiple": 64}
     masks = {"000000": str(tmp_path / "000000.png")}
     plan.write(masks, str(tmp_path / "plan.json"), index=index, regions=2, **options)
     written = json.loads((tmp_path / "plan.json").read_text())
@@ -180,8 +188,13 @@ def test_plan_with_empty_masks_alone_is_an_error_and_writes_nothing(tmp_path):
 def test_plan_refuses_a_mask_of_another_size(tmp_path):
     Image.fromarray(np.ones((36, 64), np.uint8)).save(tmp_path / "000000.png")
     index = {"stream": {"upright": list(FRAME)}, "segments": [[0, 0]], "keyframes": ["000000"]}
-    options = {"reference": "first", "margin": 0, "flow_margin": 0, "size": 64, "multiple": 64}
+    options = {"reference": "first", "margin": 0, "flow_margin": 0, "rim": 0, "size": 64, "multiple": 64}
     with pytest.raises(UserError, match=r"000000\.png: is 64x36, but the upright video is 640x360"):
         plan.write(
             {"000000": str(tmp_path / "000000.png")}, str(tmp_path / "p.json"), index=index, regions=1, **options
         )
+
+
+def test_a_crop_has_room_for_twice_the_rim_around_a_small_thing():
+    (small,) = crops([300, 100, 20, 20], margin=0.25, rim=6)
+    assert small["box"] == [288, 88, 44, 44]  # 12 pixels on every side
