@@ -11,13 +11,8 @@ from typing import Any
 from clevam.config import (
     Box,
     Config,
-    Edit,
-    Encode,
-    Flow,
     Keyframes,
-    Masks,
     Models,
-    Plan,
     Region,
     Runtime,
     Section,
@@ -82,11 +77,14 @@ def resolve(raw: Mapping[str, Any]) -> Resolved:
     for name, video in config.videos.items():
         keyframes = _merged(Keyframes, config.keyframes, video.keyframes)
         clips[name] = Clip(video.path, _keyframe_values(keyframes, video.range))
+        # The clip's name belongs to what the clip itself looks for, whichever edits come and go.
+        own = _find(config, name, video, Variant())
         for job, variant in _variants(name, video):
             if job in jobs or (job != name and job in config.videos):
                 raise UserError(f"videos: two entries write out/{job}.mp4; rename the video or the edit")
-            find, jobs[job] = _job(config, name, video, job, variant, finds)
-            finds.setdefault(jobs[job].find, find)
+            find = _checked(job, _find(config, name, video, variant))
+            shared = name if find == own else job
+            finds[shared], jobs[job] = find, _job(config, video, variant, job, name, shared)
     return Resolved(clips, finds, jobs, config.models, config.runtime)
 
 
@@ -100,42 +98,53 @@ def _replaces(video: Video) -> bool:
     return video.replace is not None or any(r.replace for r in video.regions or [])
 
 
-def _job(config: Config, name: str, video: Video, job: str, variant: Variant, finds: dict) -> tuple[Find, Job]:
-    def section(model: type[Section], key: str) -> dict[str, Any]:
-        return _merged(model, getattr(config, key), getattr(video, key), getattr(variant, key)).model_dump()
-
-    regions = _regions(job, video, variant)
-    masks = section(Masks, "masks")
-    _check_masks(job, masks, regions)
-    where = [{"find": r.find, "box": _plain(r.box) if masks["method"] == "box" else None} for r in regions]
-    find = Find(name, where, masks, section(Plan, "plan"), section(Flow, "flow"))
-    # An edit that looks for the same thing in the same way shares the clip's masks; any other gets its own.
-    shared = name if finds.get(name, find) == find else job
-    replace = [r.replace or "" for r in regions]
-    return find, Job(name, shared, replace, masks["feather"], section(Edit, "edit"), section(Encode, "encode"))
+def _find(config: Config, name: str, video: Video, variant: Variant) -> Find:
+    """What an edit looks for in a clip."""
+    masks, plan, flow = (_section(config, video, variant, key) for key in ("masks", "plan", "flow"))
+    boxed = masks["method"] == "box"
+    where = [{"find": r.get("find"), "box": r.get("box") if boxed else None} for r in _regions(name, video, variant)]
+    return Find(name, where, masks, plan, flow)
 
 
-def _regions(job: str, video: Video, variant: Variant) -> list[Region]:
-    """The regions of a job: the variant's own, or the clip's with the variant's words put in."""
+def _job(config: Config, video: Video, variant: Variant, job: str, name: str, find: str) -> Job:
+    replace = [r.get("replace") for r in _regions(job, video, variant)]
+    if None in replace:
+        raise UserError(f"videos: {job}: `replace` is missing: say what A becomes, e.g. replace: a red fox")
+    masks, edit, encode = (_section(config, video, variant, key) for key in ("masks", "edit", "encode"))
+    return Job(name, find, replace, masks["feather"], edit, encode)
+
+
+def _section(config: Config, video: Video, variant: Variant, key: str) -> dict[str, Any]:
+    """A section's values for one edit."""
+    layers = [getattr(level, key) for level in (config, video, variant)]
+    return _merged(type(layers[0]), *layers).model_dump()
+
+
+def _regions(job: str, video: Video, variant: Variant) -> list[dict[str, Any]]:
+    """The regions of an edit as far as they are given: its own, or the clip's with the edit's words put in."""
+    single, changed = ({k: v for k, v in _words(level).items() if v is not None} for level in (video, variant))
     regions = variant.regions or video.regions
-    single = {k: v for k in ("find", "replace", "box") for v in [getattr(video, k)] if v is not None}
-    changed = {k: v for k in ("find", "replace", "box") for v in [getattr(variant, k)] if v is not None}
-    if regions and (changed or single):
-        raise UserError(f"videos: {job}: give either `regions` or {', '.join(changed or single)}, not both")
     if not regions:
-        if "find" not in single | changed:
-            raise UserError(f"videos: {job}: `find` is missing: say what is to be replaced, e.g. find: the dog")
-        regions = [Region(**(single | changed))]
-    if missing := [r.find for r in regions if not r.replace]:
-        raise UserError(f"videos: {job}: `replace` is missing for {missing[0]!r}: say what it becomes")
-    return regions
+        return [single | changed]
+    if single | changed:
+        raise UserError(f"videos: {job}: give either `regions` or {', '.join(single | changed)}, not both")
+    return [_words(region) for region in regions]
 
 
-def _check_masks(job: str, masks: dict[str, Any], regions: list[Region]) -> None:
+def _words(level: Variant | Region) -> dict[str, Any]:
+    return {"find": level.find, "replace": level.replace, "box": _plain(level.box)}
+
+
+def _checked(job: str, find: Find) -> Find:
+    """The find, if it can be found."""
+    masks, regions = find.masks, find.regions
+    if any(r["find"] is None for r in regions):
+        raise UserError(f"videos: {job}: `find` is missing: say what is to be replaced, e.g. find: the dog")
     if masks["method"] == "files" and not masks["path"]:
         raise UserError(f"videos: {job}: masks.method is `files`, so masks.path must name a folder or a mask video")
-    if masks["method"] == "box" and (missing := [r.find for r in regions if r.box is None]):
+    if masks["method"] == "box" and (missing := [r["find"] for r in regions if r["box"] is None]):
         raise UserError(f"videos: {job}: masks.method is `box`, so {missing[0]!r} needs box: [x0, y0, x1, y1]")
+    return find
 
 
 def _keyframe_values(keyframes: Keyframes, span: tuple[float, float] | None) -> dict[str, Any]:

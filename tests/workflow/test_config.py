@@ -34,6 +34,14 @@ def test_a_video_with_edits_and_no_replace_of_its_own_makes_only_the_edits():
     assert list(resolve({"videos": {"dog": video}}).jobs) == ["dog.wolf"]
 
 
+def test_the_clips_name_stays_with_what_the_clip_looks_for_whichever_edits_come_and_go():
+    cat = {"cat": {"find": "the cat", "replace": "a fox"}}
+    wolf = {"wolf": {"replace": "a wolf"}}
+    video = {k: v for k, v in DOG.items() if k != "replace"}
+    for edits in (cat | wolf, wolf | cat, wolf):
+        assert resolve({"videos": {"dog": video | {"edits": edits}}}).jobs["dog.wolf"].find == "dog"
+
+
 def test_an_edit_overrides_the_video_and_the_video_the_section_key_by_key():
     raw = {
         "edit": {"steps": 5, "guidance": 3},
@@ -79,7 +87,7 @@ def test_names_that_could_leave_the_folder_or_be_patterns_are_refused(name):
             "videos.dog.keyframes: give one of every, seconds, count, frames",
         ),
         ({"range": [3, 2]}, r"config: videos.dog: range \[3.0, 2.0\] must run forward from 0 or later"),
-        ({"replace": None}, "videos: dog: `replace` is missing for 'the dog': say what it becomes"),
+        ({"replace": None}, "videos: dog: `replace` is missing: say what A becomes"),
         ({"find": None}, "videos: dog: `find` is missing"),
         ({"box": None}, r"videos: dog: masks.method is `box`, so 'the dog' needs box: \[x0, y0, x1, y1\]"),
         ({"masks": {"method": "files"}}, "videos: dog: masks.method is `files`, so masks.path must name a folder"),
@@ -101,12 +109,9 @@ def test_two_entries_that_write_the_same_file_are_refused():
 @pytest.mark.parametrize(
     ("typed", "message"),
     [
-        (
-            ["--config", "videos={a: {path: gone.mp4, find: a, replace: b, box: [0, 0, 9, 9]}}"],
-            "videos.a.path: there is no gone.mp4",
-        ),
-        (["--config", "models={diffusion: nowhere}"], "models.diffusion: there is no nowhere"),
-        (["--config", "edit={stepz: 3}"], "config: edit.stepz: unknown key; did you mean `steps`?"),
+        ("videos={dog: {path: gone.mp4}}", "videos.dog.path: there is no gone.mp4"),
+        ("models={diffusion: nowhere}", "models.diffusion: there is no nowhere"),
+        ("edit={stepz: 3}", "config: edit.stepz: unknown key; did you mean `steps`?"),
     ],
 )
 def test_a_mistake_ends_the_run_with_one_line_and_no_traceback(tmp_path, typed, message):
