@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
 
+from clevam import sentence
 from clevam.errors import UserError
 
 Box = tuple[float, float, float, float]
@@ -130,6 +131,9 @@ class Region(Section):
 class Variant(Section):
     """Another edit of the same clip: what differs."""
 
+    text: Phrase | None = Field(
+        None, description="`find` and `replace` in one: replace the dog with a fox, 把狗换成狐狸"
+    )
     find: Phrase | None = Field(None, description="A, in words")
     replace: Phrase | None = Field(None, description="B, in words")
     box: Box | dict[NonNegativeInt, Box] | None = Field(None, description="where A is, for `masks.method: box`")
@@ -141,6 +145,14 @@ class Variant(Section):
     edit: Edit | None = None
     flow: Flow | None = None
     encode: Encode | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _understand_text(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping) or not isinstance(values.get("text"), str):
+            return values
+        find, replace = sentence.parse(values["text"])
+        return {"find": find, "replace": replace, **values}
 
 
 class Video(Variant):

@@ -57,6 +57,27 @@ def test_a_keyframe_method_of_a_video_replaces_the_sections():
     assert resolve(raw).clips["dog"].keyframes["method"] == {"count": 3}
 
 
+@pytest.mark.parametrize(
+    ("text", "find", "replace"),
+    [
+        ("replace the dog with a red fox", "the dog", "a red fox"),
+        ("Please replace the dog with the hat by a fox.", "the dog", "the hat by a fox"),
+        ("turn the car into a boat", "the car", "a boat"),
+        ("change the dog to a cat", "the dog", "a cat"),
+        ("把狗换成红狐", "狗", "红狐"),
+        ("请将 红色的车 替换为 蓝色的船。", "红色的车", "蓝色的船"),
+    ],
+)
+def test_a_sentence_stands_for_find_and_replace(text, find, replace):
+    resolved = resolve({"videos": {"v": {"path": "v.mp4", "text": text, "box": [0, 0, 1, 1]}}})
+    assert (resolved.finds["v"].regions[0]["find"], resolved.jobs["v"].replace) == (find, [replace])
+
+
+def test_explicit_words_win_over_the_sentence():
+    resolved = asked(text="replace a cat with a cow")
+    assert (resolved.finds["dog"].regions[0]["find"], resolved.jobs["dog"].replace) == ("the dog", ["a fox"])
+
+
 def test_equal_numbers_are_equal_however_they_are_written():
     written = [asked(encode={"crf": crf}, edit={"steps": steps}) for crf, steps in ((18, 20), (18.0, "20"))]
     assert repr(written[0].jobs) == repr(written[1].jobs) == repr(asked().jobs)
@@ -88,6 +109,7 @@ def test_names_that_could_leave_the_folder_or_be_patterns_are_refused(name):
         ),
         ({"range": [3, 2]}, r"config: videos.dog: range \[3.0, 2.0\] must run forward from 0 or later"),
         ({"replace": None}, "videos: dog: `replace` is missing: say what A becomes"),
+        ({"text": "make it nice"}, "config: videos.dog: 'make it nice' is not of the form `replace A with B`"),
         ({"find": None}, "videos: dog: `find` is missing"),
         ({"box": None}, r"videos: dog: masks.method is `box`, so 'the dog' needs box: \[x0, y0, x1, y1\]"),
         ({"masks": {"method": "files"}}, "videos: dog: masks.method is `files`, so masks.path must name a folder"),
