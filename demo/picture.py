@@ -11,7 +11,7 @@ FRAMES = (0, 30, 54, 90)
 
 def main(source: str, result: str, target: str) -> None:
     rows = [np.hstack([frame[::2, ::2] for frame in frames(path)]) for path in (source, result)]
-    Image.fromarray(np.vstack(rows)).save(target)
+    Image.fromarray(np.vstack(rows)).quantize(256).save(target, optimize=True)
 
 
 def frames(path: str) -> list[np.ndarray]:
