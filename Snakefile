@@ -27,11 +27,12 @@ include: "rules/environments.smk"
 
 
 # Every file of every stage, not only out/: a job that failed is recorded as if it had run, and would not be tried
-# again if only something further down were asked for.
+# again if only something further down were asked for. One list per job, so that a video that cannot be read does not
+# keep the others waiting.
 rule all:
     default_target: True
     input:
-        lambda wildcards: [path for job in JOBS for path in everything(job)],
+        [partial(everything, job) for job in JOBS],
 
 
 # What this run was asked for, with every default, beside its results.

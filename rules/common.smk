@@ -7,11 +7,13 @@ for something else), {job} is a result, {block} a stretch of BLOCK frames, {idx}
 import os
 import re
 import sys
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "scripts"))
+
+from snakemake.logging import logger
 
 from clevam import closure, tools, weights
 from clevam.errors import UserError
@@ -62,6 +64,9 @@ def existing(path, key):
 DIFFUSION = Path(or_stop(existing, RESOLVED.models.diffusion, "models.diffusion"))
 for name, clip in CLIPS.items():
     or_stop(existing, clip.path, f"videos.{name}.path")
+for name, find in FINDS.items():
+    if find.masks["method"] == "files":
+        or_stop(existing, find.masks["path"], f"videos.{name}.masks.path")
 
 
 def code(script, env):
@@ -85,6 +90,12 @@ def index_of(video):
 
 def plan_of(find):
     return read(checkpoints.plan.get(find=find).output[0])
+
+
+@cache
+def fingerprint(path):
+    """What the user brought, by content: a file put in place of another may well be older."""
+    return weights.fingerprint(Path(path))
 
 
 def source_of(video):

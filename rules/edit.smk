@@ -84,9 +84,11 @@ rule edit:
 
 rule edited:
     input:
-        handed("edited", lambda wildcards: wildcards.job),
+        lambda wildcards: handed("edited", wildcards.job, wildcards.idx),
     output:
         "edited/{job}/{idx}.png",
+    params:
+        settings=lambda wildcards: hand_settings("edited", wildcards.job, wildcards.idx),
     message:
         "edited: {output}"
     shell:

@@ -24,7 +24,10 @@ checkpoint keyframes:
         runtime=30,
     params:
         settings=lambda wildcards: dict(
-            CLIPS[wildcards.video].keyframes, block=BLOCK, code=code("keyframes", "keyframes")
+            CLIPS[wildcards.video].keyframes,
+            block=BLOCK,
+            source=fingerprint(local(CLIPS[wildcards.video].path)),
+            code=code("keyframes", "keyframes"),
         ),
     message:
         "keyframes: read {wildcards.video} and choose its keyframes"

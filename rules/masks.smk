@@ -34,9 +34,11 @@ rule masks:
 
 rule mask:
     input:
-        handed("masks", lambda wildcards: wildcards.find),
+        lambda wildcards: handed("masks", wildcards.find, wildcards.idx),
     output:
         "masks/{find}/{idx}.png",
+    params:
+        settings=lambda wildcards: hand_settings("masks", wildcards.find, wildcards.idx),
     message:
         "mask: {output}"
     shell:

@@ -12,6 +12,8 @@ rule out:
         index=lambda wildcards: ancient(f"keyframes/{JOBS[wildcards.job].video}/index.json"),
         plan=lambda wildcards: f"plan/{JOBS[wildcards.job].find}.json",
         source=lambda wildcards: source_of(JOBS[wildcards.job].video),
+        # Not read here: made again where a job failed, even if this file alone is asked for.
+        made_of=lambda wildcards: ancient(made_of(wildcards.job)),
         masks=lambda wildcards: pictures("masks", JOBS[wildcards.job].find, JOBS[wildcards.job].video),
         edited=lambda wildcards: pictures("edited", wildcards.job, JOBS[wildcards.job].video),
         flow=lambda wildcards: expand(

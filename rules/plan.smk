@@ -11,10 +11,10 @@ It is a checkpoint: a repainted mask re-runs this, and everything below only if 
 checkpoint plan:
     input:
         index=lambda wildcards: ancient(f"keyframes/{FINDS[wildcards.find].video}/index.json"),
-        masks=lambda wildcards: expand(
-            "masks/{find}/{idx}.png",
-            find=wildcards.find,
-            idx=index_of(FINDS[wildcards.find].video)["keyframes"],
+        masks=lambda wildcards: pictures("masks", wildcards.find, FINDS[wildcards.find].video),
+        # Not read here: with the pictures made before this checkpoint, one that comes out the same edits nothing anew.
+        keyframes=lambda wildcards: ancient(
+            pictures("keyframes", FINDS[wildcards.find].video, FINDS[wildcards.find].video)
         ),
     output:
         "plan/{find}.json",

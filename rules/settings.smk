@@ -18,7 +18,8 @@ def mask_files(wildcards):
     path = local(masks["path"])
     if not os.path.isdir(path):
         return [path]
-    return [f"{path}/{idx}.png" for idx in keyframes_in(video, wildcards.block)]
+    names = [f"{idx}.png" for idx in keyframes_in(video, wildcards.block)]
+    return [or_stop(existing, f"{path}/{name}", f"videos.{wildcards.find}.masks.path") for name in names]
 
 
 def mask_settings(wildcards):
@@ -28,6 +29,7 @@ def mask_settings(wildcards):
     return dict(
         method=find.masks["method"],
         **used[find.masks["method"]],
+        files=[fingerprint(path) for path in mask_files(wildcards)],
         names=keyframes_in(find.video, wildcards.block),
         source=index_of(find.video)["source"]["sha256"],
         code=code("masks", "masks"),
@@ -49,11 +51,6 @@ def plan_settings(wildcards):
     )
 
 
-@cache
-def diffusion_fingerprint():
-    return weights.fingerprint(DIFFUSION)
-
-
 def edit_settings(job):
     """What both rules share; only the fingerprint of the weights counts, not where they lie."""
     job = JOBS[job]
@@ -62,7 +59,7 @@ def edit_settings(job):
         replace=job.replace,
         feather=job.feather,
         edit=job.edit,
-        weights=diffusion_fingerprint(),
+        weights=fingerprint(DIFFUSION),
     )
 
 
@@ -104,34 +101,61 @@ def requirements(env):
     return [re.match(r"[\w-]+", line)[0] for line in lines if line and not line.startswith("#")]
 
 
-def handed(stage, video_of):
+def painted(stage, name, idx):
+    """The picture that the user painted over a result, if there is one."""
+    path = f"{stage}_override/{name}/{idx}.png"
+    return path if os.path.exists(path) else None
+
+
+def handed(stage, name, idx):
     """Input of a hand-out: what the user painted, else the block's result."""
+    return painted(stage, name, idx) or f"work/{stage}/{name}/{block_of(idx)}"
 
-    def choose(wildcards):
-        name = video_of(wildcards)
-        painted = f"{stage}_override/{name}/{wildcards.idx}.png"
-        return painted if os.path.exists(painted) else f"work/{stage}/{name}/{block_of(wildcards.idx)}"
 
-    return choose
+def hand_settings(stage, name, idx):
+    path = painted(stage, name, idx)
+    return dict(painted=path and fingerprint(path))
 
 
 # Copies, never links: painting over a link would change the block's own picture.
-HAND_OUT = (
-    "if [ -d {input:q} ]; then cp {input:q}/{wildcards.idx}.png {output:q}; else cp {input:q} {output:q}; fi"
-)
+HAND_OUT = """
+if [ ! -d {input:q} ]; then cp {input:q} {output:q}
+elif [ -f {input:q}/{wildcards.idx:q}.png ]; then cp {input:q}/{wildcards.idx:q}.png {output:q}
+else echo error: {input:q} is damaged, delete that folder and run again >&2; exit 1
+fi
+"""
 
 
-def everything(job):
+@cache
+def warn_of_strays(stage, name, keyframes):
+    """Say which painted pictures stand for no keyframe; they change nothing."""
+    strays = {path.stem for path in Path(f"{stage}_override/{name}").glob("*")} - set(keyframes)
+    if strays:
+        stray, known = min(strays), ", ".join(keyframes[:6])
+        logger.warning(f"{stage}_override/{name}/{stray}: no keyframe of that name; there are {known}, …")
+
+
+def blocks(stage, name, video):
+    """The block folders of a stage that is about keyframes."""
+    return [f"work/{stage}/{name}/{block}" for block, idxs in index_of(video)["blocks"].items() if idxs]
+
+
+def made_of(job):
+    """What lies between a job's pictures and what they were made from."""
+    find, video = JOBS[job].find, JOBS[job].video
+    folders = blocks("keyframes", video, video) + blocks("masks", find, video) + blocks("edited", job, video)
+    return [*folders, f"edited/{job}/reference.png"]
+
+
+def everything(job, wildcards):
     """Every file of every stage of a job that is already known."""
     find, video = JOBS[job].find, JOBS[job].video
     index = index_of(video)
-    yield from (f"keyframes/{video}/{idx}.png" for idx in index["keyframes"])
-    yield from (f"work/keyframes/{video}/{block}" for block, idxs in index["blocks"].items() if idxs)
-    yield from (f"masks/{find}/{idx}.png" for idx in index["keyframes"])
-    yield from (f"work/masks/{find}/{block}" for block, idxs in index["blocks"].items() if idxs)
+    warn_of_strays("masks", find, tuple(index["keyframes"]))
+    warn_of_strays("edited", job, tuple(index["keyframes"]))
     plan_of(find)
+    named = [("keyframes", video), ("masks", find), ("edited", job)]
+    yield from (path for stage, name in named for path in pictures(stage, name, video))
+    yield from made_of(job)
     yield from (f"flow/{find}/{block}" for block in index["blocks"])
-    yield f"edited/{job}/reference.png"
-    yield from (f"edited/{job}/{idx}.png" for idx in index["keyframes"])
-    yield from (f"work/edited/{job}/{block}" for block, idxs in index["blocks"].items() if idxs)
     yield f"out/{job}.mp4"

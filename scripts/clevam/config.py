@@ -6,12 +6,28 @@ import typing
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
 from clevam import sentence
 from clevam.errors import UserError
 
-Box = tuple[float, float, float, float]
+
+def _encloses(box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    if box[0] >= box[2] or box[1] >= box[3]:
+        raise ValueError(f"box {list(box)} is empty: give x0, y0, x1, y1 with x0 < x1 and y0 < y1")
+    return box
+
+
+Box = Annotated[tuple[float, float, float, float], AfterValidator(_encloses)]
 Phrase = Annotated[str, Field(min_length=1)]
 Name = Annotated[
     str, Field(pattern=r'^[^\s./\\{}*?"<>|\x00-\x1f]([^/\\{}*?"<>|\x00-\x1f]*[^\s./\\{}*?"<>|\x00-\x1f])?$')
@@ -189,7 +205,9 @@ def parse(raw: Mapping[str, Any]) -> Config:
     try:
         return Config.model_validate(dict(raw))
     except ValidationError as error:
-        raise UserError("\n".join(_explain(e) for e in error.errors())) from None
+        # Of the ways to write a value, a list that is wrong was not meant as a mapping, nor the other way round.
+        meant = [e for e in error.errors() if e["type"] not in ("dict_type", "tuple_type")] or error.errors()
+        raise UserError("\n".join(_explain(e) for e in meant)) from None
 
 
 def _explain(error: Mapping[str, Any]) -> str:

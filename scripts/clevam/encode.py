@@ -31,7 +31,7 @@ class Encoder:
         command = ffmpeg.compile(_job(target, source, facts, settings), imageio_ffmpeg.get_ffmpeg_exe())
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=sys.stderr)
         self.pipe = av.open(self.process.stdin, "w", format="nut")
-        self.stream = self.pipe.add_stream("rawvideo")
+        self.stream = self.pipe.add_stream("rawvideo", rate=Fraction(*facts["rate"]))  # lasts the last frame
         self.stream.width, self.stream.height = facts["width"], facts["height"]
         self.stream.pix_fmt = facts["format"]
         self.stream.codec_context.time_base = self.stream.time_base = _time_base(facts)

@@ -46,6 +46,18 @@ def write_png(path: str | Path, pixels: np.ndarray) -> None:
         Image.fromarray(pixels).save(part, format="PNG", compress_level=4)
 
 
+def write_labels(path: str | Path, labels: np.ndarray, regions: int) -> None:
+    """Write uint8 [H, W] labels as a palette picture: its values are the labels, to the eye they run black to white.
+
+    So it can be retouched: `read_labels` also takes it in gray or in colour.
+    """
+    levels = np.rint(np.arange(regions + 1) * (255 / regions)).astype(np.uint8)
+    with replacing(path) as part:
+        image = Image.fromarray(labels).convert("L")
+        image.putpalette(np.repeat(levels, 3).tobytes())
+        image.save(part, format="PNG", compress_level=4)
+
+
 def _open(path: str | Path, size: tuple[int, int] | None) -> Image.Image:
     try:
         with Image.open(path) as image:

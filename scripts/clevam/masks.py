@@ -18,7 +18,7 @@ def from_files(files: list[str], target: str, *, index: dict, names: list[str], 
         maps = _from_video(files[0], names, regions)
     else:
         maps = ((name, images.read_labels(path, regions)) for name, path in zip(names, files, strict=True))
-    _write(target, index, maps)
+    _write(target, index, maps, regions)
 
 
 def from_boxes(target: str, *, index: dict, names: list[str], boxes: list) -> None:
@@ -29,10 +29,12 @@ def from_boxes(target: str, *, index: dict, names: list[str], boxes: list) -> No
         result = np.zeros((height, width), np.uint8)
         for label, box in enumerate(boxes, 1):
             x0, y0, x1, y1 = (round(max(v, 0)) for v in box_at(box, int(name)))
+            if not isinstance(box, dict) and not result[y0:y1, x0:x1].size:
+                raise UserError(f"box {box} lies outside of the upright picture, {width}x{height}")
             result[y0:y1, x0:x1] = label
         return result
 
-    _write(target, index, ((n, labels(n)) for n in names))
+    _write(target, index, ((n, labels(n)) for n in names), len(boxes))
 
 
 def box_at(box: list | dict, frame: int) -> list[float]:
@@ -56,7 +58,7 @@ def _from_video(source: str, names: list[str], regions: int) -> Iterator[tuple[s
         raise UserError(f"{source}: ends at frame {last}, but a mask of frame {max(wanted)} is needed")
 
 
-def _write(target: str, index: dict, maps: Iterable[tuple[str, np.ndarray]]) -> None:
+def _write(target: str, index: dict, maps: Iterable[tuple[str, np.ndarray]], regions: int) -> None:
     size = index["stream"]["upright"]
     with replacing(target) as folder:
         folder.mkdir()
@@ -65,4 +67,4 @@ def _write(target: str, index: dict, maps: Iterable[tuple[str, np.ndarray]]) -> 
                 found = "x".join(map(str, labels.shape[::-1]))
                 wanted = "x".join(map(str, size))
                 raise UserError(f"masks.path: the mask of frame {int(name)} is {found}; make it {wanted}, as the video")
-            images.write_png(folder / f"{name}.png", labels)
+            images.write_labels(folder / f"{name}.png", labels, regions)

@@ -17,7 +17,7 @@ def probe(path: str | Path) -> dict:
     codec; width and height as stored; rotation in degrees counter-clockwise to stand upright; sample_aspect [n, d];
     pix_fmt as stored; format, the planar YUV format that frames are read in, with its bits and chroma [x, y] (luma
     samples per chroma sample); full_range; color_range, colorspace, primaries, transfer (ffmpeg's numbers);
-    time_base [n, d].
+    rate, the average in frames per second, and time_base, both [n, d].
     Raises UserError if there is no video to read.
     """
     with _open(path) as container:
@@ -27,7 +27,7 @@ def probe(path: str | Path) -> dict:
         form = av.VideoFormat(working_format(stored), frame.width, frame.height)
         rgb = frame.format.is_rgb  # read as BT.709 in the limited range
         color_range = 1 if rgb else int(context.color_range)
-        aspect = stream.sample_aspect_ratio or 1
+        aspect, rate = stream.sample_aspect_ratio or 1, stream.average_rate or 25
         return {
             "codec": context.name,
             "width": frame.width,
@@ -43,6 +43,7 @@ def probe(path: str | Path) -> dict:
             "colorspace": 1 if rgb else int(context.colorspace),
             "primaries": int(context.color_primaries),
             "transfer": int(context.color_trc),
+            "rate": [rate.numerator, rate.denominator],
             "time_base": [stream.time_base.numerator, stream.time_base.denominator],
         }
 

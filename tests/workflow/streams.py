@@ -23,6 +23,13 @@ def times(path: Path) -> list[Fraction]:
         return [frame.pts * frame.time_base for frame in container.decode(video=0)]
 
 
+def duration(path: Path) -> tuple[Fraction, Fraction]:
+    """How long the picture lasts, the last frame included, in seconds; and its average rate."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        return stream.duration * stream.time_base, stream.average_rate
+
+
 def packets(path: Path, kind: str) -> list[tuple]:
     """(time, digest) of every packet of the first stream of a kind, `audio` or `subtitle`."""
     with av.open(str(path)) as container:

@@ -112,6 +112,7 @@ def test_names_that_could_leave_the_folder_or_be_patterns_are_refused(name):
         ({"text": "make it nice"}, "config: videos.dog: 'make it nice' is not of the form `replace A with B`"),
         ({"find": None}, "videos: dog: `find` is missing"),
         ({"box": None}, r"videos: dog: masks.method is `box`, so 'the dog' needs box: \[x0, y0, x1, y1\]"),
+        ({"box": [9, 0, 1, 9]}, r"config: videos.dog.box: box \[9.0, 0.0, 1.0, 9.0\] is empty"),
         ({"masks": {"method": "files"}}, "videos: dog: masks.method is `files`, so masks.path must name a folder"),
         ({"regions": [{"find": "a", "replace": "b"}]}, "videos: dog: give either `regions` or find, replace, box"),
     ],
@@ -132,6 +133,7 @@ def test_two_entries_that_write_the_same_file_are_refused():
     ("typed", "message"),
     [
         ("videos={dog: {path: gone.mp4}}", "videos.dog.path: there is no gone.mp4"),
+        ("videos={dog: {masks: {method: files, path: gone}}}", "videos.dog.masks.path: there is no gone"),
         ("models={diffusion: nowhere}", "models.diffusion: there is no nowhere"),
         ("edit={stepz: 3}", "config: edit.stepz: unknown key; did you mean `steps`?"),
     ],

@@ -12,6 +12,10 @@ def test_the_result_has_the_sources_frames_and_their_times(finished):
     assert len(streams.times(finished / "out/ball.mp4")) == 60
 
 
+def test_the_result_lasts_as_long_as_the_source(finished):
+    assert streams.duration(finished / "out/ball.mp4") == streams.duration(finished / "clip.mp4")
+
+
 def test_the_result_has_the_sources_sound_packet_by_packet(finished):
     assert streams.packets(finished / "out/ball.mp4", "audio") == streams.packets(finished / "clip.mp4", "audio")
 

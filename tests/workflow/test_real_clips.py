@@ -45,6 +45,7 @@ def edited(tmp_path_factory):
 def test_a_real_clip_keeps_its_frames_times_and_tags(edited, name):
     before, after = CLIPS / f"{name}.mp4", edited / f"out/{name}.mp4"
     assert streams.times(after) == streams.times(before)
+    assert streams.duration(after) == streams.duration(before)
     assert streams.tags(after) == streams.tags(before)
 
 

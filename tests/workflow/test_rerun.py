@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from conftest import edit
+from world import write_clip
 
 EDIT = {"reference": 1, "edit": 2, "edited": 4, "out": 1}
 
@@ -68,6 +69,56 @@ def test_a_painted_mask_that_changes_no_plan_runs_its_block_only(project):
     ran = project()
     assert ran.status == 0, ran.text
     assert ran.jobs == {"mask": 1, "plan": 1, "edit": 1, "edited": 3, "out": 1}
+
+
+def test_a_picture_put_in_place_of_another_is_noticed_though_it_is_older(project):
+    folder = project / "edited_override/ball"
+    folder.mkdir(parents=True)
+    for name, level in (("000020.png", 0), ("other", 255)):
+        Image.fromarray(np.full((96, 160, 3), level, np.uint8)).save(folder / name, format="PNG")
+    os.utime(folder / "other", (0, 0))
+    assert project("edited/ball/000020.png").status == 0
+    (folder / "other").replace(folder / "000020.png")
+    assert project.plan() == {"edited": 1, "out": 1}
+
+
+def test_a_video_put_in_place_of_another_is_noticed_though_it_is_older(project, scene):
+    write_clip(scene, project / "other.mp4", crf=40)
+    os.utime(project / "other.mp4", (0, 0))
+    (project / "other.mp4").replace(project / "clip.mp4")
+    assert project.plan() == {"keyframes": 1}  # a checkpoint: the rest follows
+
+
+def test_a_dropped_keyframe_disturbs_its_block_only(project):
+    """Keyframes 0, 20, 40, 59 become 0, 30, 59; the reference, 0, is in the first block, and the scale stays."""
+    still = edit(box=[40, 20, 90, 70], masks={"method": "box"})
+    assert project(**still).status == 0
+    ran = project(**still, keyframes={"every": 30})
+    assert ran.status == 0, ran.text
+    assert (ran.jobs["reference"], ran.jobs["edit"]) == (0, 1)
+
+
+def test_a_video_that_cannot_be_read_does_not_keep_the_others_waiting(project):
+    (project / "text.mp4").write_text("no video")
+    bad = {"path": "text.mp4", "find": "a", "replace": "b", "box": [0, 0, 9, 9]}
+    ran = project(videos={"aaa": bad}, encode={"preset": "superfast"})
+    assert ran.status != 0
+    assert "error: text.mp4: not a video that can be read" in ran.text
+    assert ran.jobs == {"out": 1}
+
+
+def test_a_failure_leaves_no_stale_result_even_if_only_the_result_is_asked_for(project):
+    folder = project / "masks_override/ball"
+    folder.mkdir(parents=True)
+    mask = np.asarray(Image.open(project / "masks/ball/000020.png").convert("L")).copy()
+    rows, columns = np.nonzero(mask)
+    mask[rows[len(rows) // 2], columns[len(rows) // 2]] = 0
+    Image.fromarray(mask).save(folder / "000020.png")
+    step = project / "edited/ball/reference/step_000.pt"
+    away = step.rename(project / "away.pt")
+    assert "step_000.pt: missing or damaged; delete" in project("out/ball.mp4").text
+    away.rename(step)
+    assert project("out/ball.mp4").jobs["edit"] == 1
 
 
 @pytest.mark.parametrize(

@@ -96,3 +96,30 @@ def test_native_size_of_the_demo_checkpoint():
 def test_native_size_of_another_folder_is_an_error(folder):
     with pytest.raises(UserError, match=r"models\.diffusion: .*model is not a Stable .*: vae/config\.json is missing"):
         weights.native_size(folder)
+
+
+def test_fingerprint_sees_through_links_as_in_a_download_cache(folder):
+    blob = folder.parent / "blob"
+    blob.mkdir()
+    (blob / "weights.safetensors").write_bytes(b"one")
+    (folder / "vae").symlink_to(blob)
+    before = weights.fingerprint(folder)
+    (blob / "weights.safetensors").write_bytes(b"two")
+    assert weights.fingerprint(folder) != before
+
+
+def test_fingerprint_of_a_file_is_that_of_its_content(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"one")
+    (tmp_path / "b.jpg").write_bytes(b"one")
+    (tmp_path / "c.png").write_bytes(b"two")
+    a, b, c = (weights.fingerprint(tmp_path / name) for name in ("a.png", "b.jpg", "c.png"))
+    assert a == b != c
+
+
+@pytest.mark.parametrize(("content", "message"), [("{}", "is no such network's"), ("{", "is damaged; download")])
+def test_native_size_of_a_damaged_folder_is_an_error_that_names_it(folder, content, message):
+    (folder / "vae").mkdir()
+    (folder / "vae" / "config.json").write_text('{"block_out_channels": [1]}')
+    (folder / "unet" / "config.json").write_text(content)
+    with pytest.raises(UserError, match=rf"^models\.diffusion: .*{message}"):
+        weights.native_size(folder)

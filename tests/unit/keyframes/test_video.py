@@ -41,6 +41,7 @@ def test_probe_of_an_ordinary_clip(tmp_path):
         "colorspace": 1,
         "primaries": 1,
         "transfer": 1,
+        "rate": [900, 13],
         "time_base": [1, 600],
     }
 

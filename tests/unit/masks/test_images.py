@@ -121,3 +121,12 @@ def test_a_label_above_the_number_of_regions_is_no_silent_empty_mask(tmp_path):
     images.write_png(path, np.array([[0, 1, 2]], np.uint8))
     with pytest.raises(UserError, match=r"m\.png: holds the value 2, which is no label up to 1"):
         images.read_labels(path, regions=1)
+
+
+@pytest.mark.parametrize("mode", ["P", "L", "RGB"])
+def test_written_labels_can_be_seen_and_are_read_again_however_an_editor_saved_them(tmp_path, mode):
+    labels = np.array([[0, 1, 2, 3]], np.uint8)
+    images.write_labels(tmp_path / "m.png", labels, regions=3)
+    assert np.asarray(Image.open(tmp_path / "m.png").convert("L")).tolist() == [[0, 85, 170, 255]]
+    Image.open(tmp_path / "m.png").convert(mode).save(tmp_path / "saved.png")
+    assert np.array_equal(images.read_labels(tmp_path / "saved.png", regions=3), labels)

@@ -152,8 +152,8 @@ def test_a_box_is_cut_at_the_edge_of_the_picture(tmp_path):
     assert np.argwhere(written).tolist() == [[4, 0], [4, 1], [5, 0], [5, 1]]
 
 
-def test_a_box_outside_the_picture_leaves_the_mask_empty(tmp_path):
-    assert not from_boxes(tmp_path, [[-9, -9, -2, -2]], ["000000"])["000000"].any()
+def test_a_box_that_has_left_the_picture_leaves_the_mask_empty(tmp_path):
+    assert not from_boxes(tmp_path, [{0: [-9, -9, -2, -2]}], ["000000"])["000000"].any()
 
 
 @pytest.mark.parametrize(
@@ -176,3 +176,8 @@ def test_boxes_move_in_straight_lines_between_frames_and_rest_beyond(frame, expe
 def test_a_moving_box_is_drawn_where_it_is_at_each_keyframe(tmp_path):
     written = from_boxes(tmp_path, [{"0": [0, 0, 2, 1], "8": [8, 0, 10, 1]}], ["000000", "000004", "000008"])
     assert [np.flatnonzero(labels[0]).tolist() for labels in written.values()] == [[0, 1], [4, 5], [8, 9]]
+
+
+def test_a_box_beside_the_picture_is_an_error(tmp_path):
+    with pytest.raises(UserError, match=r"box \[600, 0, 700, 9\] lies outside of the upright picture, 64x48"):
+        masks.from_boxes(str(tmp_path / "m"), index=index(), names=["000000"], boxes=[[600, 0, 700, 9]])
