@@ -30,7 +30,9 @@ def or_stop(function, *args):
     try:
         return function(*args)
     except UserError as error:
-        sys.exit(f"error: {error}")
+        # Said here: Snakemake keeps the words of an exit to itself once jobs have run.
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
 
 
 RESOLVED = or_stop(resolve, config)

@@ -145,6 +145,15 @@ def test_a_mistake_ends_the_run_with_one_line_and_no_traceback(tmp_path, typed, 
     assert line.startswith(f"error: {message}")
 
 
+def test_a_mask_missing_for_one_keyframe_stops_the_run_and_is_named(tmp_path):
+    (tmp_path / "masks").mkdir()
+    video = DOG | {"path": str(ROOT / "demo/clip.mp4"), "masks": {"method": "files", "path": "masks"}}
+    ran = Project(tmp_path, {"videos": {"dog": video}})()
+    assert ran.status == 1
+    assert "error: videos.dog.masks.path: there is no masks/000000.png" in ran.text
+    assert "Traceback" not in ran.text
+
+
 def test_the_table_of_keys_and_the_schema_are_those_of_the_models(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "config")
     import generate
