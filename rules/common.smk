@@ -71,8 +71,9 @@ for name, find in FINDS.items():
         or_stop(existing, find.masks["path"], f"videos.{name}.masks.path")
 
 
+@cache
 def code(script, env):
-    """The digest of a stage's script, the modules it imports and its environment."""
+    """The digest of a stage's script, the modules it imports and its environment: once per run, not per job."""
     return closure.digest(ROOT / "scripts" / f"{script}.py", ROOT / "envs" / f"{env}.yaml")
 
 
