@@ -39,8 +39,8 @@ bench-%: .venv/dev
 envs: .venv/driver ## build every stage's environment
 	$(SNAKEMAKE) --cores $(CORES) environments
 
-lock-envs: .venv/driver
-	$(PYTHON) envs/lock.py
+lock-envs: .venv/driver ## pin every stage's packages again; ARGS=--keep upgrades none
+	$(PYTHON) envs/lock.py $(ARGS)
 
 config-docs: .venv/driver ## config/README.md and config/schema.json
 	$(PYTHON) config/generate.py
