@@ -4,16 +4,20 @@ from clevam.adapter import stage
 
 with stage(snakemake) as settings:
     from clevam import edit
+    from clevam.diffusion import Machine
 
+    inputs, crops, reference = snakemake.input, settings["crops"], settings["reference"]
+    keyframes, untouched = {}, {}
+    for name, picture, mask in zip(settings["names"], inputs.keyframes, inputs.masks, strict=True):
+        if name in crops and name != reference:
+            keyframes[name] = edit.Keyframe(picture, mask, crops[name])
+        else:
+            untouched[name] = inputs.picture if name == reference else picture
     edit.block(
-        settings["names"],
-        list(snakemake.input.keyframes),
-        list(snakemake.input.masks),
+        keyframes,
         snakemake.output[0],
-        reference=settings["reference"],
-        picture=snakemake.input.picture,
-        cache=snakemake.input.cache,
-        crops=settings["crops"],
+        untouched=untouched,
+        cache=inputs.cache,
         settings=settings,
-        machine=edit.Machine(snakemake.resources.model, snakemake.resources.device, snakemake.threads),
+        machine=Machine.of(snakemake),
     )

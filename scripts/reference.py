@@ -4,14 +4,13 @@ from clevam.adapter import stage
 
 with stage(snakemake) as settings:
     from clevam import edit
+    from clevam.diffusion import Machine
 
     (crop,) = settings["crop"].values()
     edit.reference(
-        snakemake.input.keyframe,
-        snakemake.input.mask,
+        edit.Keyframe(snakemake.input.keyframe, snakemake.input.mask, crop),
         snakemake.output.picture,
         snakemake.output.cache,
-        crop=crop,
         settings=settings,
-        machine=edit.Machine(snakemake.resources.model, snakemake.resources.device, snakemake.threads),
+        machine=Machine.of(snakemake),
     )

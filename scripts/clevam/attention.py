@@ -5,8 +5,8 @@ itself and at its own words. Shared attention (StyleAligned, Hertz et al., CVPR 
 values of the same region. Both are one scaled dot-product attention per region over gathered tokens: equal to a masked
 attention over all tokens, without the mask.
 
-Tensors: B is the classifier-free pair (unconditional, conditional), or 1 for the inversion; H heads; N tokens, n of
-them in a region; d channels per head.
+Tensors: K keyframes at a time; B is the classifier-free pair (unconditional, conditional), or 1 for the inversion; H
+heads; N tokens, n of them in a region; d channels per head.
 """
 
 from collections.abc import Iterator
@@ -26,16 +26,20 @@ Cache = dict[str, Tensor]  # "<layer>/<region>/<k|v|q_mean|q_std>" of one step
 
 @dataclass
 class Context:
-    """What every processor is told before a call of the network.
+    """What the network is told of one keyframe before a call.
 
     labels: int64 [h, w] at latent resolution, 0 outside and 1..R inside; texts: one [B, T, C] text embedding per label;
-    regions, share, adain: config.Attention; write: the step's cache to fill, read: the reference's cache to look at.
+    regions, share, adain: config.Attention; channels: what an inpainting network takes beside the latent, [1, 5, h, w];
+    added: what XL takes beside the words, {name: [B, ...]}; write: the step's cache to fill, read: the reference's
+    cache to look at.
     """
 
     labels: Tensor
     texts: list[Tensor]
     regions: bool = True
     adain: bool = True
+    channels: Tensor | None = None
+    added: dict[str, Tensor] | None = None
     write: Cache | None = None
     read: Cache | None = None
     _tokens: dict[int, list[Tensor]] = field(default_factory=dict)
@@ -73,28 +77,28 @@ def layer_labels(labels: Tensor, size: tuple[int, int], count: int) -> Tensor:
 class Processor:
     """The attention of one layer of a diffusers UNet: attn1 looks at the picture, attn2 at the words."""
 
-    def __init__(self, layer: str, context: Context) -> None:
-        self.layer, self.context = layer, context
+    def __init__(self, layer: str, contexts: list[Context]) -> None:
+        self.layer, self.contexts = layer, contexts
         self.attend = self._to_itself if layer.endswith("attn1") else self._to_words
 
     def __call__(self, attn, hidden_states: Tensor, encoder_hidden_states=None, attention_mask=None, **_) -> Tensor:
-        """hidden_states [B, N, C] -> [B, N, C], as diffusers' AttnProcessor."""
-        q = heads(attn.to_q(hidden_states), attn.heads)  # [B, H, N, d]
-        out = self.attend(attn, hidden_states, q)
-        out = out.transpose(1, 2).flatten(2)  # [B, N, C]
+        """hidden_states [K * B, N, C], keyframe by keyframe, -> [K * B, N, C], as diffusers' AttnProcessor."""
+        projections = [attn.to_q, attn.to_k, attn.to_v] if self.attend == self._to_itself else [attn.to_q]
+        projected = [heads(p(hidden_states), attn.heads).chunk(len(self.contexts)) for p in projections]
+        out = torch.cat([self.attend(attn, *one) for one in zip(self.contexts, *projected, strict=True)])
+        out = out.transpose(1, 2).flatten(2)  # [K * B, N, C]
         return attn.to_out[1](attn.to_out[0](out))
 
-    def _to_itself(self, attn, hidden: Tensor, q: Tensor) -> Tensor:
-        k, v = heads(attn.to_k(hidden), attn.heads), heads(attn.to_v(hidden), attn.heads)
+    def _to_itself(self, attn, context: Context, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         out = torch.empty_like(q)
-        for r, index in enumerate(self._regions(q.shape[2])):
+        for r, index in enumerate(_regions(context, q.shape[2])):
             if len(index):
-                out[:, :, index] = self._region(f"{self.layer}/{r}", r, *(x[:, :, index] for x in (q, k, v)))
+                out[:, :, index] = self._region(context, r, *(x[:, :, index] for x in (q, k, v)))
         return out
 
-    def _region(self, key: str, r: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    def _region(self, context: Context, r: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Attention of one region's tokens, [B, H, n, d] each, to themselves and to the reference's same region."""
-        context = self.context
+        key = f"{self.layer}/{r}"
         shared = self.layer.startswith(SHARED) and (r > 0 or not context.regions)
         if context.write is not None and shared:
             context.write |= {f"{key}/k": k, f"{key}/v": v}
@@ -104,19 +108,19 @@ class Processor:
         reference = [context.read[f"{key}/{name}"].to(q) for name in ("k", "v", "q_mean", "q_std")]
         return share(q, k, v, *reference, adain=context.adain)
 
-    def _to_words(self, attn, hidden: Tensor, q: Tensor) -> Tensor:
+    def _to_words(self, attn, context: Context, q: Tensor) -> Tensor:
         out = torch.empty_like(q)
-        texts = self.context.texts if self.context.regions else self.context.texts[-1:]
-        for index, text in zip(self._regions(q.shape[2]), texts, strict=True):
+        texts = context.texts if context.regions else context.texts[-1:]
+        for index, text in zip(_regions(context, q.shape[2]), texts, strict=True):
             if len(index):
                 k, v = heads(attn.to_k(text), attn.heads), heads(attn.to_v(text), attn.heads)
                 out[:, :, index] = F.scaled_dot_product_attention(q[:, :, index], k, v)
         return out
 
-    def _regions(self, count: int) -> list[Tensor]:
-        if self.context.regions:
-            return self.context.tokens(count)
-        return [torch.arange(count, device=self.context.labels.device)]
+
+def _regions(context: Context, count: int) -> list[Tensor]:
+    """The token indices of every region, or of all, at the attention resolution that has `count` tokens."""
+    return context.tokens(count) if context.regions else [torch.arange(count, device=context.labels.device)]
 
 
 def heads(x: Tensor, count: int) -> Tensor:
@@ -154,14 +158,14 @@ def spread(x: Tensor) -> Tensor:
 
 
 @contextmanager
-def installed(unet, context: Context) -> Iterator[None]:
+def installed(unet, contexts: list[Context]) -> Iterator[None]:
     """Region attention in every layer of a UNet, and the layers' own processors back at the end, whatever happens."""
     original = unet.attn_processors
     unknown = [name for name in original if not name.endswith(("attn1.processor", "attn2.processor"))]
     if unknown:
         raise UserError(f"models.diffusion: this network is not a Stable Diffusion UNet: it has a layer {unknown[0]}")
     layers = [name.removesuffix(".processor") for name in original]
-    unet.set_attn_processor({f"{layer}.processor": Processor(layer, context) for layer in layers})
+    unet.set_attn_processor({f"{layer}.processor": Processor(layer, contexts) for layer in layers})
     try:
         yield
     finally:

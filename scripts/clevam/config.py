@@ -29,11 +29,13 @@ def _encloses(box: tuple[float, float, float, float]) -> tuple[float, float, flo
 
 Box = Annotated[tuple[float, float, float, float], AfterValidator(_encloses)]
 Phrase = Annotated[str, Field(min_length=1)]
-Name = Annotated[
-    str, Field(pattern=r'^[^\s./\\{}*?"<>|\x00-\x1f]([^/\\{}*?"<>|\x00-\x1f]*[^\s./\\{}*?"<>|\x00-\x1f])?$')
-]
+_REFUSED = r'/\\{}*?"<>|\x00-\x1f\x7f-\x9f'
+Name = Annotated[str, Field(pattern=rf"^[^\s.{_REFUSED}]([^{_REFUSED}]*[^\s.{_REFUSED}])?$")]
 
-NAME_RULE = 'a name may not be empty, begin or end with a dot or a space, or hold any of / \\ { } * ? " < > |'
+NAME_RULE = (
+    "a name may not be empty, begin or end with a dot or a space, or hold control characters or any of "
+    '/ \\ { } * ? " < > |'
+)
 
 
 class Section(BaseModel):
@@ -67,8 +69,13 @@ class Keyframes(Section):
 class Masks(Section):
     """Where A is, on every keyframe."""
 
-    method: Literal["files", "box"] = Field("box", description="`files`: from `path`; `box`: from the regions' boxes")
+    method: Literal["auto", "grounded_sam", "files", "box"] = Field(
+        "auto",
+        description="`grounded_sam`: by the words of `find`; `files`: from `path`; `box`: from the regions' boxes; "
+        "`auto`: `files` if there is a `path`, `box` if there are boxes, else by words",
+    )
     path: str | None = Field(None, description="a folder of label maps <idx>.png, or a mask video (for `files`)")
+    threshold: float = Field(0.3, ge=0, le=1, description="how sure the detector must be of A (for `grounded_sam`)")
     feather: NonNegativeInt = Field(6, le=200, description="width of the soft rim around the mask, in pixels")
 
 
@@ -106,7 +113,9 @@ class Edit(Section):
 class Flow(Section):
     """Motion of the original video."""
 
-    method: Literal["dis"] = Field("dis", description="`dis`: OpenCV's dense inverse search")
+    method: Literal["dis", "raft"] = Field(
+        "dis", description="`dis`: OpenCV's dense inverse search; `raft`: the network `models.flow`"
+    )
     preset: Literal["ultrafast", "fast", "medium"] = Field("medium", description="of `dis`")
     margin: float = Field(
         0.5, ge=0, le=4, description="room around A in which motion is measured, as a share of A's size"
@@ -122,23 +131,52 @@ class Encode(Section):
     lossless: bool = Field(False, description="every sample as composited (libx264, libx265, ffv1)")
 
 
-class Models(Section):
-    """Weights: local folders."""
+class Detector(Section):
+    """GroundingDINO, which finds boxes by words: its published files."""
 
-    diffusion: str = Field("demo/models/diffusion", description="a Stable Diffusion folder in diffusers' layout")
+    weights: Phrase = Field("demo/models/grounding/weights.pth", description="the state dict")
+    config: Phrase = Field("demo/models/grounding/config.json", description="its settings, .py (never run) or .json")
+    text: Phrase = Field("demo/models/grounding/text", description="a folder with its BERT's config and tokenizer")
+
+
+class Models(Section):
+    """Weights: local files and folders, or `owner/name@revision/file` on the Hugging Face Hub (`snakemake fetch`)."""
+
+    diffusion: Phrase = Field("demo/models/diffusion", description="a Stable Diffusion folder in diffusers' layout")
+    variant: Literal["fp16"] | None = Field(None, description="which of its files, where there are several precisions")
+    detector: Detector = Detector()
+    segmenter: Phrase = Field(
+        "demo/models/segmentation/weights.pth",
+        description="Segment Anything, which fills boxes: its state dict, sam_vit_b, sam_vit_l, sam_vit_h, or of "
+        "other sizes, which then stand in a .json of the same name beside it",
+    )
+    flow: Phrase = Field(
+        "Raft_Small_Weights.C_T_V2",
+        description="torchvision's name of RAFT weights, or a file with raft_small's or raft_large's",
+    )
 
 
 class Runtime(Section):
-    """Where it runs. Nothing here re-runs anything."""
+    """Where and how it runs. `dtype` and `tiling` change pictures a little and re-run the edits, nothing else does."""
 
     device: Literal["auto", "cuda", "cpu"] = Field("auto", description="`auto`: CUDA where there is one")
+    dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field(
+        "auto", description="precision of the diffusion model; `auto`: float16 on CUDA, else float32"
+    )
+    offload: Literal["none", "model", "layers"] = Field(
+        "none", description="keep weights in main memory until they are used, `model` by model or `layers` by layers"
+    )
+    tiling: bool = Field(False, description="decode pictures piece by piece: less memory, faint seams")
+    batch: PositiveInt = Field(1, description="keyframes in the network at a time: faster on a GPU, more memory")
 
 
 class Region(Section):
     """One A and its B."""
 
-    find: Phrase = Field(description="A, in words")
-    replace: Phrase | None = Field(None, description="B, in words")
+    find: Phrase = Field(description="A, in words; `background` or `*` is the whole frame behind all other regions")
+    replace: Phrase | None = Field(
+        None, description="B, in words; without it, the region is kept, in front of a `background` that is edited"
+    )
     box: Box | dict[NonNegativeInt, Box] | None = Field(
         None, description="x0, y0, x1, y1 in pixels of the upright picture; or one for each of some frames"
     )
@@ -150,7 +188,7 @@ class Variant(Section):
     text: Phrase | None = Field(
         None, description="`find` and `replace` in one: replace the dog with a fox, 把狗换成狐狸"
     )
-    find: Phrase | None = Field(None, description="A, in words")
+    find: Phrase | None = Field(None, description="A, in words; `*` is the whole frame")
     replace: Phrase | None = Field(None, description="B, in words")
     box: Box | dict[NonNegativeInt, Box] | None = Field(None, description="where A is, for `masks.method: box`")
     regions: list[Region] | None = Field(
@@ -176,6 +214,7 @@ class Video(Variant):
 
     path: Phrase = Field(description="the source video")
     range: tuple[float, float] | None = Field(None, description="seconds; the rest passes through untouched")
+    strict: bool = Field(False, description="stop where a file is damaged, instead of editing what decodes of it")
     keyframes: Keyframes | None = None
     edits: dict[Name, Variant] = Field({}, description="more edits of this clip: out/<video>.<edit>.mp4")
 

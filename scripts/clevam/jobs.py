@@ -22,6 +22,8 @@ from clevam.config import (
 )
 from clevam.errors import UserError
 
+WHOLE = ("*", "background")  # what is found without being looked for: the whole frame, behind all other regions
+
 
 @dataclass(frozen=True)
 class Clip:
@@ -33,13 +35,21 @@ class Clip:
 
 @dataclass(frozen=True)
 class Find:
-    """What is located in a clip: masks, plan and flow are shared by all jobs that find the same."""
+    """What is located in a clip: masks, plan and flow are shared by all jobs that find the same.
+
+    regions: {"find", "box", "label"} each, from back to front; masks, plan, flow: the sections of config.Config.
+    """
 
     video: str
     regions: list[dict[str, Any]]
     masks: dict[str, Any]
     plan: dict[str, Any]
     flow: dict[str, Any]
+
+    @property
+    def edited(self) -> list[str]:
+        """What is found, by label, without what is only kept."""
+        return [region["find"] for region in self.regions if region["label"]]
 
 
 @dataclass(frozen=True)
@@ -76,12 +86,14 @@ def resolve(raw: Mapping[str, Any]) -> Resolved:
     clips, finds, jobs = {}, {}, {}
     for name, video in config.videos.items():
         keyframes = _merged(Keyframes, config.keyframes, video.keyframes)
-        clips[name] = Clip(video.path, _keyframe_values(keyframes, video.range))
+        clips[name] = Clip(video.path, _keyframe_values(keyframes, video.range) | {"strict": video.strict})
         # The clip's name belongs to what the clip itself looks for, whichever edits come and go.
         own = _find(config, name, video, Variant())
         for job, variant in _variants(name, video):
             if job in jobs or (job != name and job in config.videos):
                 raise UserError(f"videos: two entries write out/{job}.mp4; rename the video or the edit")
+            if len(job.encode()) > 200:
+                raise UserError(f"videos: {job}: out/{job}.mp4 is too long for the name of a file; shorten it")
             find = _checked(job, _find(config, name, video, variant))
             shared = name if find == own else job
             finds[shared], jobs[job] = find, _job(config, video, variant, job, name, shared)
@@ -101,13 +113,37 @@ def _replaces(video: Video) -> bool:
 def _find(config: Config, name: str, video: Video, variant: Variant) -> Find:
     """What an edit looks for in a clip."""
     masks, plan, flow = (_section(config, video, variant, key) for key in ("masks", "plan", "flow"))
+    regions = _regions(name, video, variant)
+    masks["method"] = _method(masks, regions)
     boxed = masks["method"] == "box"
-    where = [{"find": r.get("find"), "box": r.get("box") if boxed else None} for r in _regions(name, video, variant)]
+    labels = _labels(regions)
+    where = [
+        {"find": r["find"], "box": r["box"] if boxed else None, "label": label}
+        for r, label in zip(regions, labels, strict=True)
+    ]
     return Find(name, where, masks, plan, flow)
 
 
+def _method(masks: Mapping[str, Any], regions: list[dict[str, Any]]) -> str:
+    """How the regions are found: `auto` by what is given for them."""
+    if masks["method"] == "files" or (masks["method"] == "auto" and masks["path"]):
+        return "files"
+    if all(r["find"] in WHOLE for r in regions):
+        return "box"  # nothing to look for
+    boxed = masks["method"] == "auto" and any(r["box"] for r in regions)
+    return "box" if boxed or masks["method"] == "box" else "grounded_sam"
+
+
+def _labels(regions: list[dict[str, Any]]) -> list[int]:
+    """The label of each region: 1, 2, ...; 0 for one that only keeps what is behind it from being edited."""
+    behind = any(r["find"] in WHOLE for r in regions)
+    kept = [behind and r["replace"] is None and r["find"] not in WHOLE for r in regions]
+    return [0 if k else n - sum(kept[:n]) for n, k in enumerate(kept, 1)]
+
+
 def _job(config: Config, video: Video, variant: Variant, job: str, name: str, find: str) -> Job:
-    replace = [r.get("replace") for r in _regions(job, video, variant)]
+    regions = _regions(job, video, variant)
+    replace = [r["replace"] for r, label in zip(regions, _labels(regions), strict=True) if label]
     if None in replace:
         raise UserError(f"videos: {job}: `replace` is missing: say what A becomes, e.g. replace: a red fox")
     masks, edit, encode = (_section(config, video, variant, key) for key in ("masks", "edit", "encode"))
@@ -121,14 +157,15 @@ def _section(config: Config, video: Video, variant: Variant, key: str) -> dict[s
 
 
 def _regions(job: str, video: Video, variant: Variant) -> list[dict[str, Any]]:
-    """The regions of an edit as far as they are given: its own, or the clip's with the edit's words put in."""
+    """The regions of an edit as far as they are given: its own, or the clip's with the edit's words put in. Those that
+    are the whole frame come first, behind all others."""
     single, changed = ({k: v for k, v in _words(level).items() if v is not None} for level in (video, variant))
     regions = variant.regions or video.regions
     if not regions:
-        return [single | changed]
+        return [dict.fromkeys(("find", "replace", "box")) | single | changed]
     if single | changed:
         raise UserError(f"videos: {job}: give either `regions` or {', '.join(single | changed)}, not both")
-    return [_words(region) for region in regions]
+    return sorted((_words(region) for region in regions), key=lambda r: r["find"] not in WHOLE)
 
 
 def _words(level: Variant | Region) -> dict[str, Any]:
@@ -142,7 +179,8 @@ def _checked(job: str, find: Find) -> Find:
         raise UserError(f"videos: {job}: `find` is missing: say what is to be replaced, e.g. find: the dog")
     if masks["method"] == "files" and not masks["path"]:
         raise UserError(f"videos: {job}: masks.method is `files`, so masks.path must name a folder or a mask video")
-    if masks["method"] == "box" and (missing := [r["find"] for r in regions if r["box"] is None]):
+    missing = [r["find"] for r in regions if not r["box"] and r["find"] not in WHOLE]
+    if masks["method"] == "box" and missing:
         raise UserError(f"videos: {job}: masks.method is `box`, so {missing[0]!r} needs box: [x0, y0, x1, y1]")
     return find
 

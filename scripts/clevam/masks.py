@@ -21,20 +21,57 @@ def from_files(files: list[str], target: str, *, index: dict, names: list[str], 
     _write(target, index, maps, regions)
 
 
-def from_boxes(target: str, *, index: dict, names: list[str], boxes: list) -> None:
-    """Write label maps of filled boxes: per region one [x0, y0, x1, y1], or {frame: box}, straight lines between."""
+def from_boxes(target: str, *, index: dict, names: list[str], boxes: list, labels: list[int]) -> None:
+    """Write label maps of filled boxes, from back to front: per region one [x0, y0, x1, y1], or {frame: box} with
+    straight lines between, or None for the whole frame."""
     width, height = index["stream"]["upright"]
 
-    def labels(name: str) -> np.ndarray:
+    def filled(name: str) -> np.ndarray:
         result = np.zeros((height, width), np.uint8)
-        for label, box in enumerate(boxes, 1):
-            x0, y0, x1, y1 = (round(max(v, 0)) for v in box_at(box, int(name)))
+        for box, label in zip(boxes, labels, strict=True):
+            x0, y0, x1, y1 = (round(max(v, 0)) for v in box_at(box or [0, 0, width, height], int(name)))
             if not isinstance(box, dict) and not result[y0:y1, x0:x1].size:
                 raise UserError(f"box {box} lies outside of the upright picture, {width}x{height}")
             result[y0:y1, x0:x1] = label
         return result
 
-    _write(target, index, ((n, labels(n)) for n in names), len(boxes))
+    _write(target, index, ((n, filled(n)) for n in names), max(labels))
+
+
+def from_words(
+    pictures: list[str], target: str, *, index: dict, names: list[str], phrases: list[str | None], labels: list[int],
+    threshold: float, models: list[str], device: str,
+) -> None:  # fmt: skip
+    """Write label maps of what the phrases name in the keyframes, from back to front (Grounded SAM).
+
+    The best box of each phrase that scores at least `threshold` is filled with its label; a phrase that is found nowhere
+    in a picture leaves its region empty there. None stands for the whole frame.
+    models: paths of the detector's weights, config and text, and of the segmenter's weights.
+    """
+    # PyTorch takes seconds to import, which the other ways do not need.
+    from clevam.detector import Detector
+    from clevam.device import pick_device
+    from clevam.segmenter import Segmenter
+
+    where = pick_device(device)
+    *detector, segmenter = models
+    detect, segment = Detector(*detector, where), Segmenter(segmenter, where)
+    asked = [r for r, phrase in enumerate(phrases) if phrase is not None]
+
+    def filled(path: str) -> np.ndarray:
+        picture = images.read_rgb(path)
+        boxes, scores = detect(picture, [phrases[r] for r in asked])
+        best = {r: (float(s.max()), boxes[s.argmax()].tolist()) for r, s in zip(asked, scores, strict=True)}
+        print(f"{path}: best scores: {', '.join(f'{phrases[r]!r} {score:.2f}' for r, (score, _) in best.items())}")
+        found = [r for r, (score, _) in best.items() if score >= threshold]
+        shapes = dict(zip(found, segment(picture, [best[r][1] for r in found]), strict=True)) if found else {}
+        result = np.zeros(picture.shape[:2], np.uint8)
+        for r, label in enumerate(labels):
+            if r in shapes or r not in asked:
+                result[shapes.get(r, ...)] = label
+        return result
+
+    _write(target, index, ((name, filled(path)) for name, path in zip(names, pictures, strict=True)), max(labels))
 
 
 def box_at(box: list | dict, frame: int) -> list[float]:

@@ -52,16 +52,16 @@ class Schedule:
 
 
 @torch.no_grad()
-def invert(unet, schedule: Schedule, clean: Tensor, context: Context) -> list[Tensor]:
-    """The latents [1, 4, h, w] of all S + 1 levels, noisiest first, on the way from `clean` to noise.
+def invert(unet, schedule: Schedule, clean: Tensor, contexts: list[Context]) -> list[Tensor]:
+    """The latents [K, 4, h, w] of all S + 1 levels, noisiest first, on the way from `clean` to noise.
 
-    Conditional only (no guidance), with the regions and words of `context`: the source's own.
+    Conditional only (no guidance), with the regions and words of `contexts`, one per keyframe: the source's own.
     """
     steps = len(schedule.timesteps)
     path = [clean]
-    with installed(unet, context):
+    with installed(unet, contexts):
         for i in tqdm(reversed(range(steps)), total=steps, desc="inversion", unit="step"):
-            output = predict(unet, path[0], schedule.timesteps[i], context)
+            output = predict(unet, path[0], schedule.timesteps[i], contexts)
             path.insert(0, schedule.move(path[0], schedule.noise(output, path[0], i), i + 1, i))
     return path
 
@@ -72,34 +72,43 @@ def edit(
     schedule: Schedule,
     start: Tensor,
     source: list[Tensor],
-    context: Context,
+    contexts: list[Context],
     guidance: float,
     read: Callable[[int], Cache] | None = None,
     write: Callable[[int, Cache], None] | None = None,
 ) -> Tensor:
-    """The edited clean latent [1, 4, h, w].
+    """The edited clean latents [K, 4, h, w] of K keyframes.
 
-    start: the latent at level 0; source: `invert`'s path, which replaces the outside after every step at the level
-    just reached; context.texts are pairs (negative, wanted), [2, T, C]; guidance: classifier-free (Ho and Salimans,
-    2022); read gives the reference's cache of a step, write takes this run's.
+    start: the latents at level 0; source: `invert`'s path, which replaces the outside after every step at the level
+    just reached; the texts of `contexts` are pairs (negative, wanted), [2, T, C]; guidance: classifier-free (Ho and
+    Salimans, 2022); read gives the reference's cache of a step, write takes this run's, of a single keyframe.
     """
-    z, inside = start, blend_mask(context.labels).to(start)
-    with installed(unet, context):
+    z, inside = start, torch.cat([blend_mask(c.labels) for c in contexts]).to(start)
+    with installed(unet, contexts):
         for i, t in enumerate(tqdm(schedule.timesteps, desc="edit", unit="step")):
-            context.read, context.write = read(i) if read else None, {} if write else None
-            output = predict(unet, torch.cat([z, z]), t, context)
-            without, wanted = schedule.noise(output, z, i).chunk(2)
+            reference, written = read(i) if read else None, {} if write else None
+            for context in contexts:
+                context.read, context.write = reference, written
+            output = predict(unet, z.repeat_interleave(2, 0), t, contexts)
+            without, wanted = schedule.noise(output, z.repeat_interleave(2, 0), i).unflatten(0, (-1, 2)).unbind(1)
             z = schedule.move(z, without + guidance * (wanted - without), i, i + 1)
             z = inside * z + (1 - inside) * source[i + 1]
             if write:
-                write(i, context.write)
+                write(i, written)
     return z
 
 
-def predict(unet, z: Tensor, t: int, context: Context) -> Tensor:
-    """The network's output for z at time step t, in z's precision: half precision is for the network alone."""
-    text = context.texts[0]  # its words; region attention puts each region's own in its place
-    return unet(z.to(text.dtype), t, encoder_hidden_states=text).sample.to(z.dtype)
+def predict(unet, z: Tensor, t: int, contexts: list[Context]) -> Tensor:
+    """The network's output for z [K * B, 4, h, w], keyframe by keyframe, at time step t, in z's precision: half
+    precision is for the network alone."""
+    text = torch.cat([c.texts[0] for c in contexts])  # its words; region attention puts each region's own in its place
+    given = z
+    if contexts[0].channels is not None:
+        beside = torch.cat([c.channels for c in contexts])
+        given = torch.cat([z, beside.repeat_interleave(len(z) // len(contexts), 0)], 1)
+    added = {name: torch.cat([c.added[name] for c in contexts]) for name in contexts[0].added or {}}
+    output = unet(given.to(text.dtype), t, encoder_hidden_states=text, added_cond_kwargs=added or None)
+    return output.sample.to(z.dtype)
 
 
 def blend_mask(labels: Tensor) -> Tensor:

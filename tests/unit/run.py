@@ -25,7 +25,7 @@ def main(args: list[str]) -> int:
 def run(env: str, options: list[str]) -> int:
     """The exit status of one environment's tests."""
     prefix = json.loads((ROOT / "work" / "environments" / f"{env}.json").read_text())["prefix"]
-    path = [ROOT / ".tools" / "pytest", ROOT / "scripts", ROOT / "demo", ROOT / "tests"]
+    path = [ROOT / ".tools" / "pytest", ROOT / "scripts", ROOT / "demo", ROOT / "bench", ROOT / "tests"]
     environ = os.environ | {
         "PYTHONPATH": os.pathsep.join(map(str, path)),
         "OMP_WAIT_POLICY": "PASSIVE",

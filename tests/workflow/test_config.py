@@ -1,6 +1,9 @@
 """The configuration: what it asks for, and what it says to a mistake."""
 
+import re
+
 import pytest
+import yaml
 
 from clevam.errors import UserError
 from clevam.jobs import resolve
@@ -78,6 +81,48 @@ def test_explicit_words_win_over_the_sentence():
     assert (resolved.finds["dog"].regions[0]["find"], resolved.jobs["dog"].replace) == ("the dog", ["a fox"])
 
 
+@pytest.mark.parametrize(
+    ("changes", "method"),
+    [
+        ({"box": None}, "grounded_sam"),
+        ({}, "box"),
+        ({"box": None, "masks": {"path": "masks.mkv"}}, "files"),
+        ({"masks": {"path": "masks.mkv"}}, "files"),
+        ({"masks": {"method": "grounded_sam"}}, "grounded_sam"),
+    ],
+)
+def test_a_is_found_by_words_unless_masks_or_boxes_are_given(changes, method):
+    find = asked(**changes).finds["dog"]
+    assert find.masks["method"] == method
+    assert (find.regions[0]["box"] is not None) == (method == "box")
+
+
+@pytest.mark.parametrize("words", ["*", "background"])
+def test_the_whole_frame_is_not_looked_for(words):
+    find = asked(box=None, find=words).finds["dog"]
+    assert find.masks["method"] == "box"
+    assert find.regions == [{"find": words, "box": None, "label": 1}]
+
+
+def test_the_background_is_behind_all_regions_and_those_without_a_replacement_are_kept():
+    regions = [{"find": "the dog"}, {"find": "a cat", "replace": "a fox"}, {"find": "background", "replace": "a beach"}]
+    resolved = resolve({"videos": {"v": {"path": "v.mp4", "regions": regions}}})
+    assert [(r["find"], r["label"]) for r in resolved.finds["v"].regions] == [
+        ("background", 1),
+        ("the dog", 0),
+        ("a cat", 2),
+    ]
+    assert resolved.finds["v"].edited == ["background", "a cat"]
+    assert resolved.jobs["v"].replace == ["a beach", "a fox"]
+
+
+@pytest.mark.parametrize("example", sorted((ROOT / "config" / "examples").glob("*.yaml")), ids=lambda p: p.stem)
+def test_an_example_is_valid_and_names_pinned_weights_on_the_hub(example):
+    models = resolve(yaml.safe_load(example.read_text())).models
+    names = [models.diffusion, *models.detector.model_dump().values(), models.segmenter]
+    assert all(re.search("@[0-9a-f]{40}(/|$)", name) for name in names)
+
+
 def test_equal_numbers_are_equal_however_they_are_written():
     written = [asked(encode={"crf": crf}, edit={"steps": steps}) for crf, steps in ((18, 20), (18.0, "20"))]
     assert repr(written[0].jobs) == repr(written[1].jobs) == repr(asked().jobs)
@@ -108,10 +153,17 @@ def test_names_that_could_leave_the_folder_or_be_patterns_are_refused(name):
             "videos.dog.keyframes: give one of every, seconds, count, frames",
         ),
         ({"range": [3, 2]}, r"config: videos.dog: range \[3.0, 2.0\] must run forward from 0 or later"),
+        (
+            {"find": None, "replace": None, "box": None, "regions": [{"find": "a", "replace": "b"}, {"find": "c"}]},
+            "videos: dog: `replace` is missing",
+        ),
         ({"replace": None}, "videos: dog: `replace` is missing: say what A becomes"),
         ({"text": "make it nice"}, "config: videos.dog: 'make it nice' is not of the form `replace A with B`"),
         ({"find": None}, "videos: dog: `find` is missing"),
-        ({"box": None}, r"videos: dog: masks.method is `box`, so 'the dog' needs box: \[x0, y0, x1, y1\]"),
+        (
+            {"box": None, "masks": {"method": "box"}},
+            r"videos: dog: masks.method is `box`, so 'the dog' needs box: \[x0, y0, x1, y1\]",
+        ),
         ({"box": [9, 0, 1, 9]}, r"config: videos.dog.box: box \[9.0, 0.0, 1.0, 9.0\] is empty"),
         ({"masks": {"method": "files"}}, "videos: dog: masks.method is `files`, so masks.path must name a folder"),
         ({"regions": [{"find": "a", "replace": "b"}]}, "videos: dog: give either `regions` or find, replace, box"),
@@ -134,7 +186,6 @@ def test_two_entries_that_write_the_same_file_are_refused():
     [
         ("videos={dog: {path: gone.mp4}}", "videos.dog.path: there is no gone.mp4"),
         ("videos={dog: {masks: {method: files, path: gone}}}", "videos.dog.masks.path: there is no gone"),
-        ("models={diffusion: nowhere}", "models.diffusion: there is no nowhere"),
         ("edit={stepz: 3}", "config: edit.stepz: unknown key; did you mean `steps`?"),
     ],
 )
@@ -143,6 +194,33 @@ def test_a_mistake_ends_the_run_with_one_line_and_no_traceback(tmp_path, typed, 
     assert ran.status == 1
     (line,) = [line for line in ran.text.splitlines() if "profile" not in line]
     assert line.startswith(f"error: {message}")
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        ("models={diffusion: nowhere}", "models.diffusion: there is no nowhere, seen from "),
+        (
+            "models={diffusion: some/model}",
+            "models.diffusion: there is no folder some/model here, and some/model is not",
+        ),
+        ("masks={method: grounded_sam} models={segmenter: gone.pth}", "models.segmenter: there is no gone.pth"),
+        ("flow={method: raft} models={flow: Raft_Smal_Weights.C_T_V2}", "models.flow: there is no Raft_Smal_Weights"),
+    ],
+)
+def test_missing_weights_that_a_job_needs_stop_the_run_before_its_first_job(tmp_path, typed, message):
+    video = DOG | {"path": str(ROOT / "demo/clip.mp4")}
+    ran = Project(tmp_path, {"videos": {"dog": video}})("--config", *re.findall(r"\S+=\{.*?\}", typed))
+    assert ran.status == 1
+    assert f"error: {message}" in ran.text
+    assert "Traceback" not in ran.text
+    assert not ran.jobs
+
+
+def test_missing_weights_that_no_job_needs_are_not_missed(tmp_path):
+    video = DOG | {"path": str(ROOT / "demo/clip.mp4")}
+    ran = Project(tmp_path, {"videos": {"dog": video}})("--dry-run", "--config", "models={segmenter: gone.pth}")
+    assert ran.status == 0, ran.text
 
 
 def test_a_mask_missing_for_one_keyframe_stops_the_run_and_is_named(tmp_path):

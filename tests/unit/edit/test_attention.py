@@ -48,14 +48,14 @@ def dense(attn: Attention, hidden: torch.Tensor, words: torch.Tensor, allowed: t
 def captured(attn: Attention, hidden: torch.Tensor, labels: torch.Tensor = ONE, layer: str = UP, **options) -> dict:
     """What a layer writes into the cache when it sees `hidden`."""
     cache = {}
-    Processor(layer, context(labels, write=cache, **options))(attn, hidden)
+    Processor(layer, [context(labels, write=cache, **options)])(attn, hidden)
     return cache
 
 
 def run(unet, labels: torch.Tensor, seed: int = 0, **options) -> torch.Tensor:
     """One call of the network with region attention, on a random pair of latents of the labels' size."""
     told = context(labels, **options)
-    with installed(unet, told):
+    with installed(unet, [told]):
         return unet(random(2, 4, *labels.shape, seed=seed), 500, encoder_hidden_states=told.texts[0]).sample
 
 
@@ -100,7 +100,7 @@ def test_layer_labels_of_an_empty_mask_are_outside_everywhere():
 
 def test_regions_equal_one_attention_with_a_dense_mask(to_itself):
     hidden, flat = random(2, 30, 8), TWO.flatten()
-    found = Processor(UP, context(TWO))(to_itself, hidden)
+    found = Processor(UP, [context(TWO)])(to_itself, hidden)
     expected = dense(to_itself, hidden, hidden, flat[:, None] == flat[None])
     torch.testing.assert_close(found.double(), expected, atol=2e-5, rtol=0)
 
@@ -108,20 +108,20 @@ def test_regions_equal_one_attention_with_a_dense_mask(to_itself):
 def test_outside_does_not_hear_of_a_change_inside(to_itself):
     outside, hidden = TWO.flatten() == 0, random(2, 30, 8)
     changed = torch.where(outside[:, None], hidden, 5 * hidden + 1)
-    before, after = (Processor(UP, context(TWO))(to_itself, x) for x in (hidden, changed))
+    before, after = (Processor(UP, [context(TWO)])(to_itself, x) for x in (hidden, changed))
     assert torch.equal(before[:, outside], after[:, outside])
     assert not torch.isclose(before[:, ~outside], after[:, ~outside]).any()
 
 
 def test_one_region_everywhere_is_plain_attention(to_itself):
     hidden = random(2, 30, 8)
-    found = Processor(UP, context(EVERYTHING))(to_itself, hidden)
+    found = Processor(UP, [context(EVERYTHING)])(to_itself, hidden)
     torch.testing.assert_close(found, AttnProcessor2_0()(to_itself, hidden), atol=2e-5, rtol=0)
 
 
 def test_each_region_reads_its_own_words(to_words):
     hidden, told = random(2, 30, 8), context(TWO)
-    found = Processor(WORDS, told)(to_words, hidden, told.texts[0])
+    found = Processor(WORDS, [told])(to_words, hidden, told.texts[0])
     for r, text in enumerate(told.texts):
         expected = dense(to_words, hidden, text, torch.ones(30, 5, dtype=torch.bool))
         here = TWO.flatten() == r
@@ -131,14 +131,14 @@ def test_each_region_reads_its_own_words(to_words):
 def test_other_words_for_a_region_change_only_that_region(to_words):
     hidden, told = random(2, 30, 8), context(TWO)
     other = Context(TWO, [*told.texts[:2], random(2, 5, 12, seed=7)])
-    before, after = (Processor(WORDS, c)(to_words, hidden, told.texts[0]) for c in (told, other))
+    before, after = (Processor(WORDS, [c])(to_words, hidden, told.texts[0]) for c in (told, other))
     changed = (before != after).any(-1)
     assert torch.equal(changed, (TWO.flatten() == 2).expand(2, -1))
 
 
 def test_words_with_regions_off_are_the_regions_and_not_the_outsides(to_words):
     hidden, told = random(2, 30, 8), context(ONE, regions=False)
-    found = Processor(WORDS, told)(to_words, hidden, told.texts[0])
+    found = Processor(WORDS, [told])(to_words, hidden, told.texts[0])
     torch.testing.assert_close(found, AttnProcessor2_0()(to_words, hidden, told.texts[1]), atol=2e-5, rtol=0)
 
 
@@ -178,7 +178,7 @@ def test_unet_is_finite_for_the_smallest_and_the_largest_masks(unet, own, refere
     texts = [random(2, 5, 12, seed=r) for r in range(2)]
     cache = {}
     for labels, role in ((masks[reference], {"write": cache}), (masks[own], {"read": cache})):
-        with installed(unet, Context(labels, texts, **role)):
+        with installed(unet, [Context(labels, texts, **role)]):
             assert unet(random(2, 4, 8, 12), 500, encoder_hidden_states=texts[0]).sample.isfinite().all()
 
 
@@ -224,39 +224,39 @@ def test_sharing_with_another_changes_the_result(unet, adain):
 
 def test_sharing_renormalises_only_with_adain(to_itself):
     hidden, cache = random(2, 30, 8), captured(to_itself, 2 * random(2, 30, 8, seed=1) + 1)
-    found = [Processor(UP, context(ONE, read=cache, adain=adain))(to_itself, hidden) for adain in (True, False)]
+    found = [Processor(UP, [context(ONE, read=cache, adain=adain)])(to_itself, hidden) for adain in (True, False)]
     assert (found[0] - found[1]).abs().max() > 1e-3
 
 
 def test_sharing_leaves_the_outside_and_the_lower_blocks_alone(to_itself):
     hidden, outside = random(2, 30, 8), ONE.flatten() == 0
-    plain = Processor(UP, context(ONE))(to_itself, hidden)
+    plain = Processor(UP, [context(ONE)])(to_itself, hidden)
     cache = captured(to_itself, random(2, 30, 8, seed=1))
-    shared = Processor(UP, context(ONE, read=cache))(to_itself, hidden)
+    shared = Processor(UP, [context(ONE, read=cache)])(to_itself, hidden)
     assert torch.equal((shared == plain).all(-1), outside.expand(2, -1))
     renamed = {key.replace(UP, DOWN): x for key, x in cache.items()}
-    assert torch.equal(Processor(DOWN, context(ONE, read=renamed))(to_itself, hidden), plain)
+    assert torch.equal(Processor(DOWN, [context(ONE, read=renamed)])(to_itself, hidden), plain)
 
 
 def test_sharing_gives_each_region_its_own_reference(to_itself):
     hidden, cache = random(2, 30, 8), captured(to_itself, random(2, 30, 8, seed=1), TWO)
     changed = cache | {f"{UP}/2/v": cache[f"{UP}/2/v"] + 1}
-    before, after = (Processor(UP, context(TWO, read=c))(to_itself, hidden) for c in (cache, changed))
+    before, after = (Processor(UP, [context(TWO, read=c)])(to_itself, hidden) for c in (cache, changed))
     assert torch.equal((before != after).any(-1), (TWO.flatten() == 2).expand(2, -1))
 
 
 def test_sharing_with_a_reference_that_lacks_the_region_is_plain(to_itself):
     hidden, cache = random(2, 30, 8), captured(to_itself, random(2, 30, 8, seed=1), ONE)
     only_second = {key.replace("/1/", "/2/"): x for key, x in cache.items()}
-    found = Processor(UP, context(ONE, read=only_second))(to_itself, hidden)
-    assert torch.equal(found, Processor(UP, context(ONE))(to_itself, hidden))
+    found = Processor(UP, [context(ONE, read=only_second)])(to_itself, hidden)
+    assert torch.equal(found, Processor(UP, [context(ONE)])(to_itself, hidden))
 
 
 def test_sharing_gives_each_half_its_own_reference(to_itself):
     hidden, cache = random(2, 30, 8), captured(to_itself, random(2, 30, 8, seed=1))
     other = captured(to_itself, random(2, 30, 8, seed=2))
     mixed = {key: torch.stack([x[0], other[key][1]]) for key, x in cache.items()}  # only the conditional half differs
-    before, after = (Processor(UP, context(ONE, read=c))(to_itself, hidden) for c in (cache, mixed))
+    before, after = (Processor(UP, [context(ONE, read=c)])(to_itself, hidden) for c in (cache, mixed))
     assert torch.equal(before[0], after[0])
     assert not torch.isclose(before[1], after[1])[ONE.flatten() > 0].all()
 
@@ -306,14 +306,14 @@ def test_renormalise_gives_the_wanted_mean_and_spread():
 
 def test_installed_puts_the_layers_own_processors_back(unet):
     before = dict(unet.attn_processors)
-    with installed(unet, context(ONE)):
+    with installed(unet, [context(ONE)]):
         assert all(isinstance(p, Processor) for p in unet.attn_processors.values())
     assert unet.attn_processors == before
 
 
 def test_installed_puts_them_back_after_an_error(unet):
     before = dict(unet.attn_processors)
-    with pytest.raises(KeyError), installed(unet, context(ONE)):
+    with pytest.raises(KeyError), installed(unet, [context(ONE)]):
         raise KeyError
     assert unet.attn_processors == before
 
@@ -325,6 +325,6 @@ def test_installed_refuses_a_network_with_other_layers():
     )  # fmt: skip
     before = dict(foreign.attn_processors)
     message = r"models\.diffusion: this network is not a Stable Diffusion UNet: .* down_blocks\.1\.attentions\.0"
-    with pytest.raises(UserError, match=message), installed(foreign, context(ONE)):
+    with pytest.raises(UserError, match=message), installed(foreign, [context(ONE)]):
         pass
     assert foreign.attn_processors == before

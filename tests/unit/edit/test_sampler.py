@@ -31,7 +31,7 @@ class Net:
     def set_attn_processor(self, processors):
         pass
 
-    def __call__(self, z, t, encoder_hidden_states):
+    def __call__(self, z, t, encoder_hidden_states, added_cond_kwargs=None):
         return SimpleNamespace(sample=self.predict(z, t))
 
 
@@ -118,11 +118,11 @@ def test_noise_is_the_same_in_whichever_way_the_network_says_it(prediction):
 def edited(net, plan, start, source, labels, guidance=1.0, **options):
     about = context(labels)
     about.texts = [text.to(start.dtype) for text in about.texts]  # the network's precision is that of its words
-    return sampler.edit(net, plan, start, source, about, guidance, **options)
+    return sampler.edit(net, plan, start, source, [about], guidance, **options)
 
 
 def test_invert_ends_with_the_clean_latent_and_has_a_latent_for_every_level():
-    path = sampler.invert(Net(lambda z, t: z), schedule(), latent(), context(EVERYTHING, batch=1))
+    path = sampler.invert(Net(lambda z, t: z), schedule(), latent(), [context(EVERYTHING, batch=1)])
     assert len(path) == 5
     assert torch.equal(path[4], latent())
 
@@ -132,14 +132,14 @@ def test_the_network_works_in_the_precision_of_its_words_and_the_moves_in_that_o
     net = Net(lambda z, t: seen.append(z.dtype) or torch.zeros_like(z))
     about = context(EVERYTHING, batch=1)
     about.texts = [text.half() for text in about.texts]
-    path = sampler.invert(net, schedule(), latent().float(), about)
+    path = sampler.invert(net, schedule(), latent().float(), [about])
     assert (set(seen), {z.dtype for z in path}) == ({torch.float16}, {torch.float32})
 
 
 def test_invert_asks_at_the_noisier_level_of_every_move():
     asked = []
     net = Net(lambda z, t: asked.append(t) or torch.zeros_like(z))
-    sampler.invert(net, schedule(), latent(), context(EVERYTHING, batch=1))
+    sampler.invert(net, schedule(), latent(), [context(EVERYTHING, batch=1)])
     assert asked == [1, 251, 501, 751]
 
 
@@ -148,14 +148,14 @@ def test_edit_after_invert_gives_the_picture_back_where_the_noise_is_constant(st
     """Exact but for the rounding of fp64, which the noisiest level divides by 0.07."""
     noise, plan = latent(1), schedule(steps)
     net = Net(lambda z, t: noise.expand_as(z))
-    path = sampler.invert(net, plan, latent(), context(EVERYTHING, batch=1))
+    path = sampler.invert(net, plan, latent(), [context(EVERYTHING, batch=1)])
     found = edited(net, plan, path[0], path, EVERYTHING)
     torch.testing.assert_close(found, latent(), atol=1e-9, rtol=0)
 
 
 def test_edit_leaves_the_clean_latent_beyond_one_pixel_around_the_mask():
     net = Net(lambda z, t: torch.tanh(z))
-    path = sampler.invert(net, schedule(), latent(), context(INSIDE, batch=1))
+    path = sampler.invert(net, schedule(), latent(), [context(INSIDE, batch=1)])
     found = edited(net, schedule(), latent(5), path, INSIDE)
     same = (found == latent()).all(1)[0]
     assert torch.equal(same, box_labels(8, 10, (slice(1, 6), slice(2, 8))) == 0)
@@ -197,9 +197,9 @@ def test_edit_against_its_own_attention_is_the_same_edit(unet):
     """In fp64: a random network multiplies the rounding of fp32, 1e-6, to 1e-3 in three guided steps."""
     net, plan, written = copy.deepcopy(unet).double(), schedule(3), {}
     texts = [random(2, 5, 12, seed=r).double() for r in range(2)]
-    path = sampler.invert(net, plan, latent(), Context(INSIDE, [text[1:] for text in texts]))
-    first = sampler.edit(net, plan, path[0], path, Context(INSIDE, texts), 4.5, write=written.__setitem__)
-    again = sampler.edit(net, plan, path[0], path, Context(INSIDE, texts), 4.5, read=written.__getitem__)
+    path = sampler.invert(net, plan, latent(), [Context(INSIDE, [text[1:] for text in texts])])
+    first = sampler.edit(net, plan, path[0], path, [Context(INSIDE, texts)], 4.5, write=written.__setitem__)
+    again = sampler.edit(net, plan, path[0], path, [Context(INSIDE, texts)], 4.5, read=written.__getitem__)
     torch.testing.assert_close(again, first, atol=1e-8, rtol=0)
 
 

@@ -1,14 +1,20 @@
-"""masks.py: label maps of the keyframes, from pictures, from a mask video, or from boxes."""
+"""masks.py: label maps of the keyframes, from pictures, from a mask video, from boxes, or from words."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import clips
-from clevam import masks
+from clevam import images, masks
+from clevam.detector import Detector
 from clevam.errors import UserError
+from clevam.segmenter import Segmenter
+from conftest import noise
 
 LEFT, RIGHT = np.s_[8:40, 4:28], np.s_[8:40, 36:60]
 
@@ -129,8 +135,12 @@ def test_a_mask_video_with_a_wrong_level_is_an_error_that_names_the_frame(tmp_pa
 # ---- from boxes ------------------------------------------------------------------------------------------------
 
 
+def numbered(regions: list) -> list[int]:
+    return list(range(1, len(regions) + 1))
+
+
 def from_boxes(folder: Path, boxes: list, names: list[str]) -> dict[str, np.ndarray]:
-    masks.from_boxes(str(folder / "out"), index=index(10, 6), names=names, boxes=boxes)
+    masks.from_boxes(str(folder / "out"), index=index(10, 6), names=names, boxes=boxes, labels=numbered(boxes))
     return read(folder / "out")
 
 
@@ -150,6 +160,15 @@ def test_a_later_region_lies_on_top(tmp_path):
 def test_a_box_is_cut_at_the_edge_of_the_picture(tmp_path):
     written = from_boxes(tmp_path, [[-3, 4, 2, 99]], ["000000"])["000000"]
     assert np.argwhere(written).tolist() == [[4, 0], [4, 1], [5, 0], [5, 1]]
+
+
+def test_a_region_without_a_box_is_the_whole_frame_and_one_with_label_0_is_kept(tmp_path):
+    masks.from_boxes(
+        str(tmp_path / "out"), index=index(10, 6), names=["000000"], boxes=[None, [2, 1, 5, 4]], labels=[1, 0]
+    )
+    kept = np.ones((6, 10), np.uint8)
+    kept[1:4, 2:5] = 0
+    assert np.array_equal(read(tmp_path / "out")["000000"], kept)
 
 
 def test_a_box_that_has_left_the_picture_leaves_the_mask_empty(tmp_path):
@@ -180,4 +199,159 @@ def test_a_moving_box_is_drawn_where_it_is_at_each_keyframe(tmp_path):
 
 def test_a_box_beside_the_picture_is_an_error(tmp_path):
     with pytest.raises(UserError, match=r"box \[600, 0, 700, 9\] lies outside of the upright picture, 64x48"):
-        masks.from_boxes(str(tmp_path / "m"), index=index(), names=["000000"], boxes=[[600, 0, 700, 9]])
+        masks.from_boxes(str(tmp_path / "m"), index=index(), names=["000000"], boxes=[[600, 0, 700, 9]], labels=[1])
+
+
+# ---- from words ------------------------------------------------------------------------------------------------
+
+
+class FakeDetector:
+    """Finds what the test says, whatever it is shown: boxes on the left and on the right, and a score for each."""
+
+    SCORES: dict[str, list[float]] = {}
+
+    def __init__(self, *args: object) -> None:
+        self.loaded = args
+
+    def __call__(self, picture: np.ndarray, phrases: list[str]) -> tuple:
+        boxes = torch.tensor([[4.0, 8, 28, 40], [20, 8, 60, 40]])
+        return boxes, torch.tensor([self.SCORES[phrase] for phrase in phrases])
+
+
+class FakeSegmenter:
+    """Fills the boxes."""
+
+    def __init__(self, *args: object) -> None:
+        self.loaded = args
+
+    def __call__(self, picture: np.ndarray, boxes: list[list[float]]) -> np.ndarray:
+        masks = np.zeros((len(boxes), *picture.shape[:2]), bool)
+        for mask, (x0, y0, x1, y1) in zip(masks, boxes, strict=True):
+            mask[int(y0) : int(y1), int(x0) : int(x1)] = True
+        return masks
+
+
+@pytest.fixture
+def fakes(monkeypatch):
+    monkeypatch.setattr("clevam.detector.Detector", FakeDetector)
+    monkeypatch.setattr("clevam.segmenter.Segmenter", FakeSegmenter)
+
+
+def from_words(
+    folder: Path, phrases: list, threshold: float = 0.3, models: list[str] | None = None, labels: list | None = None
+) -> dict:
+    """What masks.from_words writes for the pictures <name>.png in a folder, {name: labels}."""
+    pictures = sorted(folder.glob("*.png"))
+    masks.from_words(
+        [str(p) for p in pictures], str(folder / "out"), index=index(), names=[p.stem for p in pictures],
+        phrases=phrases, labels=labels or numbered(phrases), threshold=threshold, models=models or ["w", "c", "t", "s"],
+        device="cpu",
+    )  # fmt: skip
+    return read(folder / "out")
+
+
+def write_pictures(folder: Path, *names: str) -> None:
+    for seed, name in enumerate(names):
+        images.write_png(folder / f"{name}.png", noise(48, 64, seed))
+
+
+def expected(*labels_and_columns: tuple[int, int, int]) -> np.ndarray:
+    """Labels [48, 64]: each label in the rows 8 to 39 of its columns."""
+    result = np.zeros((48, 64), np.uint8)
+    for label, x0, x1 in labels_and_columns:
+        result[8:40, x0:x1] = label
+    return result
+
+
+@pytest.mark.parametrize(
+    ("scores", "labels"),
+    [
+        ({"a": [0.9, 0.1]}, [(1, 4, 28)]),
+        ({"a": [0.4, 0.5]}, [(1, 20, 60)]),
+        ({"a": [0.3, 0.1]}, [(1, 4, 28)]),
+        ({"a": [0.29, 0.1]}, []),
+        ({"a": [0.9, 0.1], "b": [0.1, 0.9]}, [(1, 4, 28), (2, 20, 60)]),
+        ({"a": [0.1, 0.9], "b": [0.9, 0.1]}, [(1, 20, 60), (2, 4, 28)]),
+        ({"a": [0.9, 0.1], "b": [0.9, 0.1]}, [(2, 4, 28)]),
+        ({"a": [0.1, 0.1], "b": [0.9, 0.1]}, [(2, 4, 28)]),
+        ({"a": [0.9, 0.1], "b": [0.1, 0.1], "c": [0.1, 0.9]}, [(1, 4, 28), (3, 20, 60)]),
+    ],
+    ids=str,
+)
+def test_the_best_box_of_every_phrase_that_is_sure_enough_is_filled_later_ones_in_front(
+    tmp_path, fakes, monkeypatch, scores, labels
+):
+    monkeypatch.setattr(FakeDetector, "SCORES", scores)
+    write_pictures(tmp_path, "000003")
+    assert np.array_equal(from_words(tmp_path, list(scores))["000003"], expected(*labels))
+
+
+def test_the_whole_frame_is_behind_what_is_found_and_what_is_kept_shows_through(tmp_path, fakes, monkeypatch):
+    monkeypatch.setattr(FakeDetector, "SCORES", {"a": [0.9, 0.1], "b": [0.1, 0.9]})
+    write_pictures(tmp_path, "000003")
+    written = from_words(tmp_path, [None, "a", "b"], labels=[1, 0, 2])["000003"]
+    assert np.array_equal(written, np.where(expected((1, 4, 20)) > 0, 0, np.where(expected((1, 20, 60)) > 0, 2, 1)))
+
+
+def test_scores_are_told_in_the_log(tmp_path, fakes, monkeypatch, capsys):
+    monkeypatch.setattr(FakeDetector, "SCORES", {"a dog": [0.123, 0.9], "b": [0.1, 0.05]})
+    write_pictures(tmp_path, "000003")
+    from_words(tmp_path, ["a dog", "b"])
+    assert f"{tmp_path / '000003.png'}: best scores: 'a dog' 0.90, 'b' 0.10" in capsys.readouterr().out
+
+
+@pytest.fixture(scope="module")
+def models(finders) -> list[str]:
+    names = ("grounding/weights.pth", "grounding/config.json", "grounding/text", "segmentation/weights.pth")
+    return [str(finders / name) for name in names]
+
+
+def test_words_go_through_both_networks_to_a_label_map_of_every_keyframe(tmp_path, models):
+    write_pictures(tmp_path, "000003", "000012")
+    written = from_words(tmp_path, ["a dog", "the cat"], models=models)
+    detect, segment = Detector(*models[:3], torch.device("cpu")), Segmenter(models[3], torch.device("cpu"))
+    assert list(written) == ["000003", "000012"]
+    for seed, labels in enumerate(written.values()):
+        boxes, scores = detect(noise(48, 64, seed), ["a dog", "the cat"])
+        dog, cat = segment(noise(48, 64, seed), boxes[scores.argmax(1)].tolist())
+        assert np.array_equal(labels, np.where(cat, 2, np.where(dog, 1, 0)))
+        assert 0.05 < (labels > 0).mean() < 0.95
+
+
+def test_what_is_found_nowhere_leaves_empty_masks_and_is_no_error(tmp_path, models):
+    write_pictures(tmp_path, "000003", "000012")
+    written = from_words(tmp_path, ["a dog"], threshold=1.1, models=models)
+    assert list(written) == ["000003", "000012"]
+    assert not any(labels.any() for labels in written.values())
+
+
+@pytest.mark.parametrize(
+    ("harm", "error"),
+    [
+        (lambda path: path.unlink(), r"000012\.png: no such picture"),
+        (lambda path: path.write_bytes(path.read_bytes()[:200]), r"000012\.png: not a picture that can be read"),
+        (lambda path: images.write_png(path, noise(20, 20)), "the mask of frame 12 is 20x20; make it 64x48"),
+    ],
+    ids=["missing", "damaged", "of another size"],
+)
+def test_an_error_at_a_later_keyframe_leaves_no_folder(tmp_path, fakes, monkeypatch, harm, error):
+    monkeypatch.setattr(FakeDetector, "SCORES", {"a": [0.9, 0.1]})
+    write_pictures(tmp_path, "000003", "000012")
+    files = [str(tmp_path / f"{name}.png") for name in ("000003", "000012")]
+    harm(tmp_path / "000012.png")
+    options = {"phrases": ["a"], "labels": [1], "threshold": 0.3, "models": ["w", "c", "t", "s"], "device": "cpu"}
+    with pytest.raises(UserError, match=error):
+        masks.from_words(files, str(tmp_path / "out"), index=index(), names=["000003", "000012"], **options)
+    assert [p.name for p in tmp_path.iterdir() if p.suffix != ".png"] == []
+
+
+def test_a_model_that_cannot_be_loaded_leaves_no_folder(tmp_path, models):
+    write_pictures(tmp_path, "000003")
+    with pytest.raises(UserError, match=r"^models\.segmenter: there is no file .*/none\.pth$"):
+        from_words(tmp_path, ["a"], models=[*models[:3], str(tmp_path / "none.pth")])
+    assert [p.name for p in tmp_path.iterdir()] == ["000003.png"]
+
+
+def test_other_ways_to_a_mask_do_not_wait_for_torch():
+    code = "import sys; from clevam import masks; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
