@@ -3,6 +3,7 @@
 snakemake --cores 2                              the videos of config/config.yaml
 snakemake --cores 2 --configfile mine.yaml       your own
 snakemake --cores 2 out/dog.mp4                  one of them
+snakemake --cores 1 fetch                        download the models that are named
 """
 
 from snakemake.utils import min_version
@@ -24,6 +25,7 @@ include: "rules/edit.smk"
 include: "rules/flow.smk"
 include: "rules/out.smk"
 include: "rules/environments.smk"
+include: "rules/fetch.smk"
 
 
 # Every file of every stage, not only out/: a job that failed is recorded as if it had run, and would not be tried
@@ -38,3 +40,12 @@ rule all:
 # What this run was asked for, with every default, beside its results.
 onstart:
     write_json("out/config.json", RESOLVED.describe())
+
+
+# Said last, for the log of a job that succeeded is not shown.
+onsuccess:
+    warn_of_damage()
+
+
+onerror:
+    warn_of_damage()

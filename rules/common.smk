@@ -7,7 +7,7 @@ for something else), {job} is a result, {block} a stretch of BLOCK frames, {idx}
 import os
 import re
 import sys
-from functools import cache, partial
+from functools import cache, partial, reduce
 from pathlib import Path
 
 ROOT = Path(workflow.basedir)
@@ -15,14 +15,15 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 from snakemake.logging import logger
 
-from clevam import closure, tools, weights
+from clevam import closure, damage, hub, tools, weights
 from clevam.errors import UserError
 from clevam.files import read_json, write_json
-from clevam.jobs import resolve
+from clevam.jobs import WHOLE, resolve
 
 BLOCK = 48  # frames per block: the model is loaded once for each, and a new keyframe disturbs only its own
 
 tools.put_on_path(ROOT / "envs" / "conda" / "bin")
+tools.steady_conda()
 
 
 def or_stop(function, *args):
@@ -60,15 +61,37 @@ def existing(path, key):
     """`local(path)`, which must be there."""
     if not Path(local(path)).exists():
         raise UserError(f"{key}: there is no {path}, seen from {Path.cwd()}")
+    if "{" in local(path):
+        raise UserError(f"{key}: {path}: Snakemake takes braces in a path for a wildcard; rename it")
     return local(path)
 
 
-DIFFUSION = Path(or_stop(existing, RESOLVED.models.diffusion, "models.diffusion"))
-for name, clip in CLIPS.items():
-    or_stop(existing, clip.path, f"videos.{name}.path")
-for name, find in FINDS.items():
-    if find.masks["method"] == "files":
-        or_stop(existing, find.masks["path"], f"videos.{name}.masks.path")
+def existing_file(path, key):
+    """`existing(path, key)`, which must be no folder."""
+    if Path(existing(path, key)).is_dir():
+        raise UserError(f"{key}: {path} is a folder; give the video in it")
+    return local(path)
+
+
+def named(key):
+    """What the configuration says to a key of `models`."""
+    return reduce(getattr, key.split("."), RESOLVED.models)
+
+
+@cache
+def model(key):
+    """Where the weights of a key of `models` lie."""
+    return str(or_stop(hub.locate, named(key), f"models.{key}", [Path.cwd(), ROOT], RESOLVED.models.variant))
+
+
+def clip(video):
+    """The file of a clip."""
+    return or_stop(existing_file, CLIPS[video].path, f"videos.{video}.path")
+
+
+def masks_path(find):
+    """Where a find's masks lie."""
+    return or_stop(existing, FINDS[find].masks["path"], f"videos.{find}.masks.path")
 
 
 @cache
@@ -103,7 +126,7 @@ def fingerprint(path):
 
 def source_of(video):
     """The clip's file, for rules that must not re-run when it is merely touched: index.json holds its digest."""
-    return ancient(local(CLIPS[video].path))
+    return ancient(clip(video))
 
 
 def block_of(idx):

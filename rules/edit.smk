@@ -31,8 +31,10 @@ rule reference:
         gpu=1,
         mem_mb=12000,
         runtime=60,
-        model=str(DIFFUSION),
+        model=lambda wildcards: model("diffusion"),
         device=RESOLVED.runtime.device,
+        offload=RESOLVED.runtime.offload,
+        batch=RESOLVED.runtime.batch,
     params:
         settings=lambda wildcards: dict(
             edit_settings(wildcards.job),
@@ -66,8 +68,10 @@ rule edit:
         gpu=1,
         mem_mb=12000,
         runtime=120,
-        model=str(DIFFUSION),
+        model=lambda wildcards: model("diffusion"),
         device=RESOLVED.runtime.device,
+        offload=RESOLVED.runtime.offload,
+        batch=RESOLVED.runtime.batch,
     params:
         settings=lambda wildcards: dict(
             edit_settings(wildcards.job),

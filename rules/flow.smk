@@ -1,6 +1,6 @@
 """Motion of the ORIGINAL video around A, from every frame to its two neighbouring keyframes.
 
-REQUIRED INPUTS: keyframes/<video>/index.json, plan/<find>.json, the source video
+REQUIRED INPUTS: keyframes/<video>/index.json, plan/<find>.json, the source video; for RAFT, the weights in models.flow
 OUTPUTS:
     flow/<find>/<block>/<idx>.npz    see scripts/clevam/flow.py for the format
 
@@ -21,17 +21,15 @@ rule flow:
         "benchmarks/flow/{find}/{block}.tsv"
     conda:
         "../envs/flow.yaml"
+    threads: lambda wildcards: 4 if by_raft(wildcards) else 1
     resources:
-        mem_mb=2000,
+        gpu=lambda wildcards: int(by_raft(wildcards)),
+        mem_mb=lambda wildcards: 12000 if by_raft(wildcards) else 2000,
         runtime=60,
+        model=lambda wildcards: model("flow") if by_raft(wildcards) else "none",
+        device=RESOLVED.runtime.device,
     params:
-        settings=lambda wildcards: dict(
-            preset=FINDS[wildcards.find].flow["preset"],
-            frames=frames_of(wildcards.block),
-            motion=motion_in(wildcards),
-            source=index_of(FINDS[wildcards.find].video)["source"]["sha256"],
-            code=code("flow", "flow"),
-        ),
+        settings=flow_settings,
     message:
         "flow: motion around {wildcards.find}, block {wildcards.block}"
     script:

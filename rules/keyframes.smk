@@ -9,7 +9,7 @@ OUTPUTS:
 
 checkpoint keyframes:
     input:
-        lambda wildcards: local(CLIPS[wildcards.video].path),
+        lambda wildcards: clip(wildcards.video),
     output:
         "keyframes/{video}/index.json",
     log:
@@ -26,7 +26,7 @@ checkpoint keyframes:
         settings=lambda wildcards: dict(
             CLIPS[wildcards.video].keyframes,
             block=BLOCK,
-            source=fingerprint(local(CLIPS[wildcards.video].path)),
+            source=fingerprint(clip(wildcards.video)),
             code=code("keyframes", "keyframes"),
         ),
     message:

@@ -1,6 +1,7 @@
 """Where A is.
 
-REQUIRED INPUTS: keyframes/<video>/index.json; keyframes/<video>/<idx>.png, or what masks.path names
+REQUIRED INPUTS: keyframes/<video>/index.json; what masks.path names, or, to find A by words, keyframes/<video>/<idx>.png
+    and the checkpoints in models.detector and models.segmenter
 OUTPUTS:
     masks/<find>/<idx>.png    label map of the upright keyframe: 0 background, 1..N regions
 
@@ -22,8 +23,11 @@ rule masks:
     conda:
         "../envs/masks.yaml"
     resources:
-        mem_mb=4000,
+        gpu=lambda wildcards: int(by_words(wildcards)),
+        mem_mb=lambda wildcards: 12000 if by_words(wildcards) else 4000,
         runtime=60,
+        models=lambda wildcards: os.pathsep.join(mask_models(wildcards)) or "none",
+        device=RESOLVED.runtime.device,
     params:
         settings=mask_settings,
     message:

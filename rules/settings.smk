@@ -10,26 +10,61 @@ def pictures(stage, name, video):
     return [f"{stage}/{name}/{idx}.png" for idx in index_of(video)["keyframes"]]
 
 
+# The models that find A by words
+WORDS = ("detector.weights", "detector.config", "detector.text", "segmenter")
+
+
+def model_keys(job):
+    """The keys of `models` whose weights a job needs."""
+    find = FINDS[JOBS[job].find]
+    words = WORDS if find.masks["method"] == "grounded_sam" else ()
+    return ["diffusion", *words, *(["flow"] if find.flow["method"] == "raft" else [])]
+
+
+def by_words(wildcards):
+    return FINDS[wildcards.find].masks["method"] == "grounded_sam"
+
+
 def mask_files(wildcards):
-    """What the masks of a block are made from: the user's files, or nothing but the index."""
+    """What the masks of a block are made from: the keyframes, the user's files, or nothing but the index."""
     masks, video = FINDS[wildcards.find].masks, FINDS[wildcards.find].video
-    if masks["method"] != "files":
+    if masks["method"] == "box":
         return []
-    path = local(masks["path"])
+    names = [f"{idx}.png" for idx in keyframes_in(video, wildcards.block)]
+    if masks["method"] == "grounded_sam":
+        return [f"keyframes/{video}/{name}" for name in names]
+    path = masks_path(wildcards.find)
     if not os.path.isdir(path):
         return [path]
-    names = [f"{idx}.png" for idx in keyframes_in(video, wildcards.block)]
     return [or_stop(existing, f"{path}/{name}", f"videos.{wildcards.find}.masks.path") for name in names]
+
+
+def mask_models(wildcards):
+    return [model(key) for key in WORDS] if by_words(wildcards) else []
+
+
+def mask_weights(wildcards):
+    """What the models are told by: their files, and the sizes that may lie beside the segmenter's."""
+    sizes = Path(model("segmenter")).with_suffix(".json")
+    return [fingerprint(path) for path in [*mask_models(wildcards), *filter(Path.exists, [sizes])]]
 
 
 def mask_settings(wildcards):
     """What the method uses, and no more: files and boxes do not depend on words."""
     find = FINDS[wildcards.find]
-    used = {"files": dict(regions=len(find.regions)), "box": dict(boxes=[r["box"] for r in find.regions])}
+    method, regions = find.masks["method"], find.regions
+    labels = [region["label"] for region in regions]
+    if method == "grounded_sam":
+        phrases = [None if region["find"] in WHOLE else region["find"] for region in regions]
+        used = dict(phrases=phrases, labels=labels, threshold=find.masks["threshold"])
+        used["weights"] = mask_weights(wildcards)
+    elif method == "files":
+        used = dict(regions=max(labels), files=[fingerprint(path) for path in mask_files(wildcards)])
+    else:
+        used = dict(boxes=[region["box"] for region in regions], labels=labels)
     return dict(
-        method=find.masks["method"],
-        **used[find.masks["method"]],
-        files=[fingerprint(path) for path in mask_files(wildcards)],
+        used,
+        method=method,
         names=keyframes_in(find.video, wildcards.block),
         source=index_of(find.video)["source"]["sha256"],
         code=code("masks", "masks"),
@@ -38,13 +73,13 @@ def mask_settings(wildcards):
 
 def plan_settings(wildcards):
     find = FINDS[wildcards.find]
-    native, multiple = or_stop(weights.native_size, DIFFUSION)
+    native, multiple = or_stop(weights.native_size, Path(model("diffusion")))
     plan = dict(find.plan, size=find.plan["size"] or native, multiple=multiple)
     return dict(
         plan,
         flow_margin=find.flow["margin"],
         rim=find.masks["feather"],
-        regions=len(find.regions),
+        regions=len(find.edited),
         segments=index_of(find.video)["segments"],
         names=index_of(find.video)["keyframes"],
         code=code("plan", "plan"),
@@ -55,11 +90,15 @@ def edit_settings(job):
     """What both rules share; only the fingerprint of the weights counts, not where they lie."""
     job = JOBS[job]
     return dict(
-        find=[region["find"] for region in FINDS[job.find].regions],
+        # A whole frame has no words of its own.
+        find=["" if words == "*" else words for words in FINDS[job.find].edited],
         replace=job.replace,
         feather=job.feather,
         edit=job.edit,
-        weights=fingerprint(DIFFUSION),
+        weights=fingerprint(model("diffusion")),
+        variant=RESOLVED.models.variant,
+        dtype=RESOLVED.runtime.dtype,
+        tiling=RESOLVED.runtime.tiling,
     )
 
 
@@ -93,6 +132,27 @@ def motion_in(wildcards):
     """The plan's motion boxes that touch a block."""
     first, last = frames_of(wildcards.block)
     return [m for m in plan_of(wildcards.find)["motion"] if m[0] <= last and m[1] >= first]
+
+
+def by_raft(wildcards):
+    return FINDS[wildcards.find].flow["method"] == "raft"
+
+
+def flow_settings(wildcards):
+    """What the method uses, and no more."""
+    find = FINDS[wildcards.find]
+    if by_raft(wildcards):
+        used = dict(weights=fingerprint(model("flow")))
+    else:
+        used = dict(preset=find.flow["preset"])
+    return dict(
+        used,
+        method=find.flow["method"],
+        frames=frames_of(wildcards.block),
+        motion=motion_in(wildcards),
+        source=index_of(find.video)["source"]["sha256"],
+        code=code("flow", "flow"),
+    )
 
 
 def requirements(env):
@@ -135,6 +195,26 @@ def warn_of_strays(stage, name, keyframes):
         logger.warning(f"{stage}_override/{name}/{stray}: no keyframe of that name; there are {known}, …")
 
 
+@cache
+def warn_of_chance(place):
+    """Say so if A is looked for by the bundled detector."""
+    if Path(place).is_relative_to(ROOT / "demo"):
+        logger.warning(
+            "models.detector: the bundled one has random weights: what it finds means nothing. Name a real one "
+            "(config/examples), or give boxes or masks."
+        )
+
+
+def warn_of_damage():
+    """Say which of the run's clips are damaged, and from when on."""
+    for video in sorted({job.wildcards.video for job in workflow.dag.jobs if job.rule.name == "keyframes"}):
+        index = Path(f"keyframes/{video}/index.json")
+        if index.exists() and (found := read_json(index).get("damage")):
+            logger.warning(
+                f"warning: {damage.describe(CLIPS[video].path, found)}; what can be decoded is edited"
+            )
+
+
 def blocks(stage, name, video):
     """The block folders of a stage that is about keyframes."""
     return [f"work/{stage}/{name}/{block}" for block, idxs in index_of(video)["blocks"].items() if idxs]
@@ -147,9 +227,20 @@ def made_of(job):
     return [*folders, f"edited/{job}/reference.png"]
 
 
+def look_for(job):
+    """What a job needs of the user's: that something is missing is said at once, not when the first job needs it."""
+    find = JOBS[job].find
+    clip(JOBS[job].video)
+    if FINDS[find].masks["method"] == "files":
+        masks_path(find)
+    places = {key: model(key) for key in model_keys(job)}
+    warn_of_chance(places.get("detector.weights", ""))
+
+
 def everything(job, wildcards):
     """Every file of every stage of a job that is already known."""
     find, video = JOBS[job].find, JOBS[job].video
+    look_for(job)
     index = index_of(video)
     warn_of_strays("masks", find, tuple(index["keyframes"]))
     warn_of_strays("edited", job, tuple(index["keyframes"]))

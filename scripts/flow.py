@@ -6,9 +6,18 @@ with stage(snakemake) as settings:
     from clevam import flow
     from clevam.files import read_json
 
+    if settings["method"] == "raft":
+        # PyTorch takes seconds to import, which dense inverse search does not need.
+        from clevam.raft import Raft
+
+        method = Raft(snakemake.resources.model, snakemake.resources.device)
+    else:
+        method = flow.Dis(settings["preset"])
     flow.measure(
         snakemake.input.source,
         snakemake.output[0],
         index=read_json(snakemake.input.index),
-        **{key: settings[key] for key in ("motion", "frames", "preset")},
+        motion=settings["motion"],
+        frames=settings["frames"],
+        method=method,
     )

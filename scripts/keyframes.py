@@ -11,5 +11,6 @@ with stage(snakemake) as settings:
         method=settings["method"],
         cut_threshold=settings["cut_threshold"],
         span=settings["range"],
+        strict=settings["strict"],
         block=settings["block"],
     )

@@ -53,15 +53,15 @@ def write_clip(
     full_range: bool = False,
     rotation: int = 0,
     aspect: Fraction | int = 1,
-    sound: bool = False,
+    sound: bool | float = False,
     **options: str,
 ) -> Path:
     """Write a clip and return its path.
 
     pts: of each frame in units of `time_base` (0, 1, 2, ... if not given; mp4 and nut keep them as they are, mkv rounds
     to milliseconds); colorspace: ffmpeg's number, 2 for an untagged clip, whose range is untagged too; rotation: of the
-    display matrix, in degrees counter-clockwise; aspect: of a sample; sound: a tone in AAC; options: of the encoder
-    (qp="0": lossless libx264).
+    display matrix, in degrees counter-clockwise; aspect: of a sample; sound: a tone in AAC, as long as the picture or
+    of so many seconds; options: of the encoder (qp="0": lossless libx264).
     """
     ticks = {"video_track_timescale": str(time_base.denominator)} if Path(path).suffix == ".mp4" else {}
     height, width = (frames[0][0] if isinstance(frames[0], list) else frames[0]).shape[:2]
@@ -77,7 +77,7 @@ def write_clip(
         if rotation:
             stream.set_display_rotation(rotation)
         if sound:
-            _add_tone(container, seconds=len(frames) / 25)
+            add_tone(container, len(frames) / 25 if sound is True else sound)
         for time, picture in zip(pts or range(len(frames)), frames, strict=True):
             frame = _frame(picture, pix_fmt, colorspace, full_range)
             frame.pts, frame.time_base = time, time_base
@@ -86,11 +86,35 @@ def write_clip(
     return Path(path)
 
 
+def remux(source: str | Path, target: str | Path, *, start: int = 0, **options: str) -> Path:
+    """Put the packets of a clip into another file and return its path.
+
+    start: what becomes time 0, in units of each stream's time base; options: of the container (movflags="faststart").
+    """
+    with av.open(str(source)) as container, av.open(str(target), "w", options=options) as copy:
+        streams = {s.index: copy.add_stream_from_template(s) for s in container.streams}
+        for packet in container.demux():
+            if packet.size:
+                packet.pts, packet.dts = packet.pts - start, packet.dts - start
+                packet.stream = streams[packet.stream.index]
+                copy.mux(packet)
+    return Path(target)
+
+
 def write_sound(path: str | Path, seconds: float = 0.5) -> Path:
     """A file with a tone in AAC and no picture."""
     with av.open(str(path), "w") as container:
-        _add_tone(container, seconds)
+        add_tone(container, seconds)
     return Path(path)
+
+
+def add_tone(container: av.container.OutputContainer, seconds: float) -> None:
+    """Put a tone in AAC into a file that is being written."""
+    stream = container.add_stream("aac", rate=SAMPLE_RATE, layout="mono")
+    wave = 0.2 * np.sin(2 * np.pi * 440 * np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE)
+    frame = av.AudioFrame.from_ndarray(wave.astype(np.float32)[None], "fltp", "mono")
+    frame.sample_rate, frame.pts, frame.time_base = SAMPLE_RATE, 0, Fraction(1, SAMPLE_RATE)
+    container.mux(stream.encode(frame) + stream.encode(None))
 
 
 def decode(path: str | Path) -> list[av.VideoFrame]:
@@ -119,11 +143,3 @@ def _planar(planes: list[np.ndarray], pix_fmt: str) -> av.VideoFrame:
         rows[:, : plane.width] = samples
         plane.update(rows)
     return frame
-
-
-def _add_tone(container: av.container.OutputContainer, seconds: float) -> None:
-    stream = container.add_stream("aac", rate=SAMPLE_RATE, layout="mono")
-    wave = 0.2 * np.sin(2 * np.pi * 440 * np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE)
-    frame = av.AudioFrame.from_ndarray(wave.astype(np.float32)[None], "fltp", "mono")
-    frame.sample_rate, frame.pts, frame.time_base = SAMPLE_RATE, 0, Fraction(1, SAMPLE_RATE)
-    container.mux(stream.encode(frame) + stream.encode(None))

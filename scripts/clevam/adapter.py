@@ -3,6 +3,7 @@
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,17 +12,23 @@ from clevam.errors import UserError
 
 
 @contextmanager
-def stage(snakemake) -> Iterator:
+def stage(snakemake, online: bool = False) -> Iterator:
     """Yield `snakemake.params.settings` with standard error in the job's log.
 
     A UserError ends the job with its one line, anything else with its traceback, both in the log, which Snakemake
     shows for a failed job.
+    online: it may ask the network, which stages never do, and shows its progress at the terminal instead.
     """
     own_packages_only()
+    warnings.simplefilter("ignore", FutureWarning)  # said by packages to their own makers
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    if not online:
+        os.environ["HF_HUB_OFFLINE"] = "1"
     # Threads that spin while they wait starve the jobs beside them: a small network ran 70 times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with Path(snakemake.log[0]).open("w", buffering=1) as log:
-        sys.stdout = sys.stderr = log
+        if not online:
+            sys.stdout = sys.stderr = log
         try:
             yield snakemake.params.settings
         except UserError as error:

@@ -24,11 +24,12 @@ class Encoder:
     Frames reach ffmpeg as raw video in a NUT stream, which carries their exact presentation times.
     """
 
-    def __init__(self, target: Path, source: str, facts: dict, settings: dict) -> None:
-        """facts: of the source's video stream (video.probe); settings: config.Encode as a mapping."""
+    def __init__(self, target: Path, source: str, facts: dict, settings: dict, *, damaged: bool = False) -> None:
+        """facts: of the source's video stream (video.probe); settings: config.Encode as a mapping; damaged: leave out
+        what is incomplete of the source's sound."""
         self.facts = facts
         self.what = f"{facts['format']} by {settings['codec']} (preset {settings['preset']}), with the source's sound,"
-        command = ffmpeg.compile(_job(target, source, facts, settings), imageio_ffmpeg.get_ffmpeg_exe())
+        command = ffmpeg.compile(_job(target, source, facts, settings, damaged), imageio_ffmpeg.get_ffmpeg_exe())
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=sys.stderr)
         self.pipe = av.open(self.process.stdin, "w", format="nut")
         self.stream = self.pipe.add_stream("rawvideo", rate=Fraction(*facts["rate"]))  # lasts the last frame
@@ -62,11 +63,11 @@ class Encoder:
         return UserError(f"encode: ffmpeg could not write {self.what} to mp4; its reason stands above")
 
 
-def _job(target: Path, source: str, facts: dict, settings: dict):
+def _job(target: Path, source: str, facts: dict, settings: dict, damaged: bool):
     """The ffmpeg job: frames from the pipe, every other stream from the source as it is."""
     # Rotation is a tag: frames stay as they are stored, and the tag is put back.
     pipe = ffmpeg.input("pipe:0", format="nut", noautorotate=None, display_rotation=facts["rotation"])
-    original = ffmpeg.input(file_url(source))
+    original = ffmpeg.input(file_url(source), **({"fflags": "+discardcorrupt"} if damaged else {}))
     streams = [pipe["v:0"], original["a?"]]
     subtitles = _subtitles(source)
     streams += [original[f"s:{k}"] for k in subtitles]

@@ -6,7 +6,7 @@ at p + displacement in the keyframe. Beside it `first_sure` and `last_sure`, uin
 backward flow agree and 0 where they do not.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -30,53 +30,63 @@ _PRESETS = {
 }
 
 
-def measure(path: str, target: str, *, index: dict, motion: list, frames: list[int], preset: str) -> None:
+class Dis:
+    """Dense inverse search (Kroeger et al., ECCV 2016), on brightness."""
+
+    look = staticmethod(video.luma8)
+
+    def __init__(self, preset: str) -> None:
+        self.dis = cv2.DISOpticalFlow_create(_PRESETS[preset])
+
+    def __call__(self, here: np.ndarray, there: np.ndarray) -> np.ndarray:
+        """Flow float32 [H, W, 2] from `here` to `there`, both uint8 [H, W]."""
+        height, width = here.shape
+        # It needs room for its coarsest patches; small crops are padded, not refused.
+        room = [0, 0, max(width, 64), max(height, 64)]
+        return self.dis.calc(cut(here, room, "edge"), cut(there, room, "edge"), None)[:height, :width]
+
+
+def measure(path: str, target: str, *, index: dict, motion: list, frames: list[int], method: Callable) -> None:
     """Write the flow of the frames [first, last] of a block that lie strictly between two keyframes into `target`.
 
     motion: [first, last, box] per pair of keyframes (plan.json); pairs without a box have nothing to carry.
+    method: a Dis or a Raft; its `look` says what it sees of a frame.
     """
-    estimate = Estimator(preset)
+    estimate = Estimator(method)
     with replacing(target) as folder:
         folder.mkdir()
         for a, b, box in tqdm([m for m in motion if m[2]], desc="flow", unit="interval"):
             inside = [i for i in range(max(a + 1, frames[0]), min(b, frames[1] + 1))]
             if not inside:
                 continue
-            pictures = dict(_crops(path, index, {a, b, *inside}, box))
+            pictures = dict(_crops(path, index, {a, b, *inside}, box, method.look))
             for i in inside:
                 first, last = (estimate(pictures[i], pictures[k]) for k in (a, b))
                 write(folder / f"{i:06d}.npz", first, last)
 
 
-def _crops(path: str, index: dict, wanted: set[int], box: Box) -> Iterator[tuple[int, np.ndarray]]:
-    """(frame number, upright uint8 brightness inside the box) of the wanted frames."""
+def _crops(path: str, index: dict, wanted: set[int], box: Box, look: Callable) -> Iterator[tuple[int, np.ndarray]]:
+    """(frame number, what `look` sees of it inside the upright box) of the wanted frames."""
     facts = index["stream"]
-    for i, frame in video.frames(path, min(wanted), max(wanted), index["pts"]):
+    for i, frame in video.frames(path, min(wanted), max(wanted), index):
         if i in wanted:
-            yield i, cut(upright(video.luma8(frame, facts), facts), box)
+            yield i, cut(upright(look(frame, facts), facts), box)
 
 
 class Estimator:
-    """Dense inverse search (Kroeger et al., ECCV 2016) with a forward-backward check."""
+    """A forward-backward check around a `method`, which gives the flow [H, W, 2] from one picture to another."""
 
-    def __init__(self, preset: str) -> None:
-        self.dis = cv2.DISOpticalFlow_create(_PRESETS[preset])
+    def __init__(self, method: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> None:
+        self.method = method
 
     def __call__(self, here: np.ndarray, there: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Flow float32 [H, W, 2] from `here` to `there` (uint8 [H, W]) and its certainty, float32 [H, W] 0..1."""
-        forward, backward = self._flow(here, there), self._flow(there, here)
+        """Flow float32 [H, W, 2] from `here` to `there` and its certainty, float32 [H, W] 0..1."""
+        forward, backward = self.method(here, there), self.method(there, here)
         returned = forward + warp(backward, forward)
         error = np.linalg.norm(returned, axis=-1)
         # What left the box has no way back, but its edge, repeated, would pretend that it has.
         inside = warp(np.ones_like(error), forward, cv2.BORDER_CONSTANT)
         return forward, (inside * np.exp2(-((error / AGREEMENT) ** 2))).astype(np.float32)
-
-    def _flow(self, here: np.ndarray, there: np.ndarray) -> np.ndarray:
-        # DIS needs room for its coarsest patches; small crops are padded, not refused.
-        height, width = here.shape
-        pad = [(0, max(0, 64 - height)), (0, max(0, 64 - width))]
-        padded = [np.pad(p, pad, mode="edge") for p in (here, there)]
-        return self.dis.calc(*padded, None)[:height, :width]
 
 
 def warp(picture: np.ndarray, flow: np.ndarray, border: int = cv2.BORDER_REPLICATE) -> np.ndarray:

@@ -1,5 +1,7 @@
 """Which frames are edited: shots, keyframes and blocks of a video, written down in index.json."""
 
+import sys
+from bisect import bisect_left
 from collections.abc import Iterable
 from fractions import Fraction
 from itertools import pairwise
@@ -9,24 +11,33 @@ import numpy as np
 from scenedetect import ContentDetector, FrameTimecode
 from tqdm import tqdm
 
-from clevam import images, video, yuv
+from clevam import images, video
+from clevam.damage import Trouble, describe
 from clevam.errors import UserError
 from clevam.files import replacing, sha256, write_json
 from clevam.orientation import upright, upright_size
 
 
-def index(path: str, target: str, *, method: dict, cut_threshold: float, span: list[float] | None, block: int) -> None:
+def index(
+    path: str, target: str, *, method: dict, cut_threshold: float, span: list[float] | None, strict: bool, block: int
+) -> None:
     """Write index.json for the video at `path`.
 
     method: one of {"every": frames}, {"seconds": s}, {"count": n}, {"frames": [...]}; span: [start, end] in seconds or
-    None for all; block: frames per block. The index holds `source` {path, size, sha256}, `stream` (video.probe, with
-    the `upright` [width, height]), `pts` of every frame in units of the stream's time base, `shots` as [first, last]
-    frames, `segments` (the parts of shots inside the span), `keyframes` as six-digit frame numbers, and `blocks`: for
-    every block that holds frames of a segment, its keyframes.
+    None for all; strict: raise UserError if the file is damaged; block: frames per block. The index holds `source`
+    {path, size, sha256}, `stream` (video.probe, with the `upright` [width, height]), `pts` of every frame in units of
+    the stream's time base, `shots` as [first, last] frames, `segments` (the parts of shots inside the span),
+    `keyframes` as six-digit frame numbers, `blocks`: for every block that holds frames of a segment, its keyframes,
+    and `damage`: None or {last_good, the time in seconds of the last frame before it, and reason}.
     """
     facts = video.probe(path)
-    pts, shots = scan(path, cut_threshold)
+    pts, shots, troubles = scan(path, cut_threshold)
     times = seconds(pts, facts)
+    damage = damage_of(troubles, pts, times)
+    if damage and strict:
+        raise UserError(f"{describe(path, damage)}; get a whole copy, or edit what is there without `strict: true`")
+    if damage:
+        print(f"warning: {describe(path, damage)}; what can be decoded is edited", file=sys.stderr)
     segments = clip(shots, times, span)
     chosen = choose(segments, times, method)
     names = [f"{i:06d}" for i in chosen]
@@ -41,15 +52,20 @@ def index(path: str, target: str, *, method: dict, cut_threshold: float, span: l
             "segments": segments,
             "keyframes": names,
             "blocks": {f"{b:04d}": [n for n in names if int(n) // block == b] for b in numbers},
+            "damage": damage,
         },
     )
 
 
-def scan(path: str, cut_threshold: float) -> tuple[list[int], list[list[int]]]:
-    """The presentation time of every frame, and the shots as [first, last], in one pass over the video."""
+def scan(path: str, cut_threshold: float) -> tuple[list[int], list[list[int]], list[Trouble]]:
+    """The presentation time of every frame, the shots as [first, last], and what is damaged, in one pass."""
     detector = ContentDetector(threshold=cut_threshold, min_scene_len=1)
-    pts, cuts = [], []
-    for i, frame in tqdm(video.frames(path), desc="keyframes: scan", unit="frame"):
+    pts, cuts, troubles = [], [], []
+    for frame in tqdm(video.decoded(path, troubles), desc="keyframes: scan", unit="frame"):
+        i = len(pts)
+        # Where data are missing, a decoder may put frames at times that are over.
+        if troubles and pts and (frame.pts is None or frame.pts <= pts[-1]):
+            continue
         if frame.pts is None:
             raise UserError(
                 f"{path}: frame {i} has no time; repair with `ffmpeg -fflags +genpts -i {path} -c copy new.mkv`"
@@ -61,7 +77,15 @@ def scan(path: str, cut_threshold: float) -> tuple[list[int], list[list[int]]]:
     if any(b <= a for a, b in pairwise(pts)):
         raise UserError(f"{path}: its frames' times do not increase; repair with `ffmpeg -i {path} -c:v ffv1 new.mkv`")
     starts = [0, *sorted(set(cuts) - {0})]
-    return pts, [[a, b - 1] for a, b in pairwise([*starts, len(pts)])]
+    return pts, [[a, b - 1] for a, b in pairwise([*starts, len(pts)])], troubles
+
+
+def damage_of(troubles: list[Trouble], pts: list[int], times: list[float]) -> dict | None:
+    """The time of the last frame before the first trouble, in seconds, and all that is wrong; None if nothing is."""
+    if not troubles:
+        return None
+    good = min(bisect_left(pts, t.pts) if t.pts is not None else len(pts) for t in troubles)
+    return {"last_good": times[max(good - 1, 0)], "reason": ", ".join(dict.fromkeys(t.reason for t in troubles))}
 
 
 def seconds(pts: list[int], facts: dict) -> list[float]:
@@ -115,10 +139,9 @@ def _spaced(segment: list[int], times: list[float], step: float) -> Iterable[int
 def extract(path: str, target: str, *, index: dict, names: list[str]) -> None:
     """Write the keyframes `names` as upright RGB pictures <name>.png into the folder `target`."""
     wanted = [int(n) for n in names]
-    facts, form = index["stream"], yuv.Format.of(index["stream"])
+    facts = index["stream"]
     with replacing(target) as folder:
         folder.mkdir()
-        for i, frame in video.frames(path, wanted[0], wanted[-1], index["pts"]):
+        for i, frame in video.frames(path, wanted[0], wanted[-1], index):
             if i in wanted:
-                rgb = yuv.to_uint8(yuv.to_rgb(video.planes(frame, facts), form))
-                images.write_png(folder / f"{i:06d}.png", upright(rgb, facts))
+                images.write_png(folder / f"{i:06d}.png", upright(video.rgb8(frame, facts), facts))

@@ -33,10 +33,10 @@ def render(
     edited, masks: {keyframe: PNG path}; flows: {block: folder}; block: frames per block; rim: width of the feathered
     edge in pixels; encode: config.Encode as a mapping. Frames are read, composited and written one at a time.
     """
-    facts = index["stream"]
+    facts, damaged = index["stream"], index["damage"] is not None
     layers = Layers(index, plan, edited, masks, flows, block, rim)
-    with replacing(target) as part, Encoder(part, source, facts, encode) as encoder:
-        for i, frame in tqdm(video.frames(source), total=len(index["pts"]), desc="out", unit="frame"):
+    with replacing(target) as part, Encoder(part, source, facts, encode, damaged=damaged) as encoder:
+        for i, frame in tqdm(video.frames(source, index=index), total=len(index["pts"]), desc="out", unit="frame"):
             samples, layer = video.planes(frame, facts), layers.at(i)
             if layer is not None:
                 samples = composite(samples, layer, facts)

@@ -1,14 +1,20 @@
 """Reading video with PyAV: stream facts, frames in presentation order, planes in and out."""
 
+import math
 from collections.abc import Iterator
-from itertools import chain
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 import av
 import numpy as np
 
+from clevam.damage import Trouble, hint, is_cut_off
 from clevam.errors import UserError
-from clevam.yuv import Format, to_uint8
+from clevam.yuv import Format, to_rgb, to_uint8
+
+# Codecs with a frame for every packet, unless it is interlaced. Others have frames that are never shown.
+_FRAME_PER_PACKET = {"h264", "hevc"}
 
 
 def probe(path: str | Path) -> dict:
@@ -21,8 +27,10 @@ def probe(path: str | Path) -> dict:
     Raises UserError if there is no video to read.
     """
     with _open(path) as container:
-        stream = container.streams.video[0]
-        frame = _first_frame(container, path)
+        stream = _picture(container, path)
+        frame = next(_decoded(container, stream, []), None)
+        if frame is None:
+            raise UserError(f"{path}: no frame can be decoded{hint(path)}")
         context, stored = stream.codec_context, frame.format.name
         form = av.VideoFormat(working_format(stored), frame.width, frame.height)
         rgb = frame.format.is_rgb  # read as BT.709 in the limited range
@@ -59,33 +67,109 @@ def working_format(pix_fmt: str) -> str:
     return "yuv444p" if form.components[0].bits <= 8 else "yuv444p12le"
 
 
-def frames(path: str | Path, first: int = 0, last: int | None = None, pts: list[int] | None = None) -> Iterator:
-    """Frames `first` to `last` (inclusive; None: to the end) as (index, av.VideoFrame), in presentation order.
+def frames(path: str | Path, first: int = 0, last: int | None = None, index: dict | None = None) -> Iterator:
+    """Frames `first` to `last` (inclusive; None: to the end) as (number, av.VideoFrame), in presentation order.
 
-    `pts`, the presentation times of all frames, lets it seek instead of decoding from the start.
+    With `index` (index.json) they are its frames and no others, and may be sought instead of decoded from the start.
+    Without it a damaged file is a UserError, for its frames cannot be counted.
     """
+    if index is None:
+        yield from islice(_undamaged(path), first, None if last is None else last + 1)
+        return
+    pts, due = index["pts"], first
+    last = len(pts) - 1 if last is None else last
+    for found in _ways(path, index, first):
+        for frame in found:
+            if frame.pts == pts[due]:
+                yield due, frame
+                if due == last:
+                    return
+                due += 1
+            elif frame.pts is not None and frame.pts > pts[due]:
+                break
+    raise UserError(f"{path}: frame {due} is gone: the file has changed since it was read first; run again")
+
+
+def decoded(path: str | Path, troubles: list[Trouble]) -> Iterator[av.VideoFrame]:
+    """Every frame that can be had, in presentation order; what cannot is added to `troubles`."""
     with _open(path) as container:
-        stream = container.streams.video[0]
+        yield from _decoded(container, _picture(container, path), troubles)
+    if is_cut_off(path):
+        troubles.append(Trouble(None, "the file is cut off"))
+
+
+def _decoded(container: av.container.InputContainer, stream: av.VideoStream, troubles: list) -> Iterator[av.VideoFrame]:
+    stream.thread_type = "SLICE"  # with a thread per frame, more is lost than the frame that cannot be decoded
+    sent, shown, progressive = set(), set(), True
+    for packet in _packets(container, stream, troubles):
+        try:
+            found = stream.decode(packet)
+        except av.FFmpegError:
+            troubles.append(Trouble(packet and packet.pts, "a frame cannot be decoded"))
+            continue
+        if packet and not packet.is_discard:
+            sent.add(packet.pts)
+        for frame in found:
+            if frame.is_corrupt:
+                troubles.append(Trouble(frame.pts, "a frame can be decoded in part only"))
+            shown.add(frame.pts)
+            progressive &= not frame.interlaced_frame
+            yield frame
+    if stream.codec_context.name in _FRAME_PER_PACKET and progressive:
+        troubles += _lost(sent - {None}, shown - {None})
+
+
+def _lost(sent: set[int], shown: set[int]) -> list[Trouble]:
+    """Packets of which no frame came. Those before the first frame may lean on what was before the file's start."""
+    first = min(shown, default=math.inf)
+    return [Trouble(pts, "a frame cannot be decoded") for pts in sorted(sent - shown) if pts > first]
+
+
+def _packets(container: av.container.InputContainer, stream: av.VideoStream, troubles: list) -> Iterator:
+    """A stream's packets, then None, which has the decoder give what it still holds."""
+    # In MPEG-TS a mere joint of two recordings is taken for damage.
+    doubtful = container.format.name == "mpegts"
+    try:
+        for packet in container.demux(stream):
+            if packet.is_corrupt and not doubtful:
+                troubles.append(Trouble(packet.pts, "a frame's data are incomplete"))
+            elif packet.size:
+                yield packet
+    except av.FFmpegError:
+        troubles.append(Trouble(None, "the file cannot be read to its end"))
+    yield None
+
+
+def _undamaged(path: str | Path) -> Iterator[tuple[int, av.VideoFrame]]:
+    """The frames of a file and their numbers; an error where it is damaged."""
+    troubles: list[Trouble] = []
+    number = -1
+    for number, frame in enumerate(decoded(path, troubles)):
+        if troubles:
+            break
+        yield number, frame
+    if troubles:
+        raise UserError(f"{path}: damaged near frame {number}: {troubles[0].reason}; get a whole copy")
+
+
+def _ways(path: str | Path, index: dict, first: int) -> Iterator[Iterator[av.VideoFrame]]:
+    """Ways to the frames from `first`, or from earlier ones, on: the fast one, then the one that made index.json.
+
+    What a decoder makes of damaged frames depends on those before, so that a damaged file is never sought in.
+    """
+    if not index["damage"]:
+        yield _sought(path, index["pts"][first] if first else None)
+    yield decoded(path, [])
+
+
+def _sought(path: str | Path, time: int | None) -> Iterator[av.VideoFrame]:
+    """Frames from the start, or from a key frame before `time` on, as far as all is well."""
+    with _open(path) as container, suppress(av.FFmpegError):
+        stream = _picture(container, path)
         stream.thread_type = "AUTO"
-        decoded, index = container.decode(stream), 0
-        if first and pts:
-            container.seek(pts[first], stream=stream)
-            frame = next(decoded, None)
-            index = _landing(frame, pts, first)
-            if index is None:  # the container cannot seek there: decode from the start
-                yield from frames(path, first, last)
-                return
-            decoded = chain([frame], decoded)
-        for i, frame in enumerate(decoded, index):
-            if last is not None and i > last:
-                return
-            if i >= first:
-                yield i, frame
-
-
-def _landing(frame: av.VideoFrame | None, pts: list[int], first: int) -> int | None:
-    """Which frame a seek landed on, if it is a frame up to `first`."""
-    return pts.index(frame.pts) if frame and frame.pts in pts[: first + 1] else None
+        if time is not None:
+            container.seek(time, stream=stream)
+        yield from container.decode(stream)
 
 
 def planes(frame: av.VideoFrame, facts: dict) -> list[np.ndarray]:
@@ -128,6 +212,11 @@ def gray8(frame: av.VideoFrame, facts: dict) -> np.ndarray:
     return to_uint8((planes(frame, facts)[0] - np.float32(offset)) / np.float32(span))
 
 
+def rgb8(frame: av.VideoFrame, facts: dict) -> np.ndarray:
+    """The colours of a frame, uint8 RGB [H, W, 3] as stored."""
+    return to_uint8(to_rgb(planes(frame, facts), Format.of(facts)))
+
+
 def file_url(path: str | Path) -> str:
     """A path as ffmpeg's file protocol, so that no name is taken for another protocol or an option."""
     return f"file:{path}"
@@ -135,19 +224,19 @@ def file_url(path: str | Path) -> str:
 
 def _open(path: str | Path) -> av.container.InputContainer:
     try:
-        container = av.open(file_url(path))
+        return av.open(file_url(path))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except (av.FFmpegError, IsADirectoryError) as error:
-        raise UserError(f"{path}: not a video that can be read ({error.strerror})") from None
-    if not container.streams.video:
-        container.close()
-        raise UserError(f"{path}: there is no picture in this file, only sound or data")
-    return container
+        raise UserError(f"{path}: not a video that can be read ({error.strerror}){hint(path)}") from None
 
 
-def _first_frame(container: av.container.InputContainer, path: str | Path) -> av.VideoFrame:
-    try:
-        return next(container.decode(video=0))
-    except (StopIteration, av.FFmpegError):
-        raise UserError(f"{path}: no frame can be decoded") from None
+def _picture(container: av.container.InputContainer, path: str | Path) -> av.VideoStream:
+    """The first video stream that is no cover picture."""
+    cover = av.stream.Disposition.attached_pic
+    stream = next((s for s in container.streams.video if not s.disposition & cover), None)
+    if stream is None:
+        raise UserError(f"{path}: there is no picture in this file, only sound or data{hint(path)}")
+    if stream.codec_context is None:
+        raise UserError(f"{path}: not a video that can be read (its picture is in an unknown format){hint(path)}")
+    return stream

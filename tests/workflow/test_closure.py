@@ -8,12 +8,14 @@ import pytest
 from clevam import closure
 from conftest import ROOT
 
+VIDEO = {"video", "damage", "yuv", "orientation"}
 STAGES = {
-    "keyframes": {"keyframes", "video", "yuv", "orientation", "images"},
+    "keyframes": {"keyframes", "images", *VIDEO},
+    "masks": {"masks", "images", "detector", "segmenter", "states", "device", *VIDEO},
     "plan": {"plan", "geometry", "images"},
-    "edit": {"edit", "attention", "sampler", "store", "geometry", "images"},
-    "flow": {"flow", "video", "yuv", "geometry", "orientation"},
-    "out": {"propagate", "encode", "flow", "video", "yuv", "geometry", "orientation", "images"},
+    "edit": {"edit", "diffusion", "device", "attention", "sampler", "store", "geometry", "images"},
+    "flow": {"flow", "geometry", "raft", "states", "device", *VIDEO},
+    "out": {"propagate", "encode", "flow", "geometry", "images", *VIDEO},
 }
 ALWAYS = {"__init__", "adapter", "errors", "files"}
 

@@ -184,8 +184,6 @@ def test_two_entries_that_write_the_same_file_are_refused():
 @pytest.mark.parametrize(
     ("typed", "message"),
     [
-        ("videos={dog: {path: gone.mp4}}", "videos.dog.path: there is no gone.mp4"),
-        ("videos={dog: {masks: {method: files, path: gone}}}", "videos.dog.masks.path: there is no gone"),
         ("edit={stepz: 3}", "config: edit.stepz: unknown key; did you mean `steps`?"),
     ],
 )
@@ -199,18 +197,20 @@ def test_a_mistake_ends_the_run_with_one_line_and_no_traceback(tmp_path, typed, 
 @pytest.mark.parametrize(
     ("typed", "message"),
     [
+        ("videos={dog: {path: gone.mp4}}", "videos.dog.path: there is no gone.mp4"),
+        ("videos={dog: {masks: {method: files, path: gone}}}", "videos.dog.masks.path: there is no gone"),
         ("models={diffusion: nowhere}", "models.diffusion: there is no nowhere, seen from "),
         (
             "models={diffusion: some/model}",
             "models.diffusion: there is no folder some/model here, and some/model is not",
         ),
-        ("masks={method: grounded_sam} models={segmenter: gone.pth}", "models.segmenter: there is no gone.pth"),
-        ("flow={method: raft} models={flow: Raft_Smal_Weights.C_T_V2}", "models.flow: there is no Raft_Smal_Weights"),
+        ("masks={method: grounded_sam} & models={segmenter: gone.pth}", "models.segmenter: there is no gone.pth"),
+        ("flow={method: raft} & models={flow: Raft_Smal_Weights.C_T_V2}", "models.flow: there is no Raft_Smal_Weights"),
     ],
 )
-def test_missing_weights_that_a_job_needs_stop_the_run_before_its_first_job(tmp_path, typed, message):
+def test_what_a_job_needs_and_is_missing_stops_the_run_before_its_first_job(tmp_path, typed, message):
     video = DOG | {"path": str(ROOT / "demo/clip.mp4")}
-    ran = Project(tmp_path, {"videos": {"dog": video}})("--config", *re.findall(r"\S+=\{.*?\}", typed))
+    ran = Project(tmp_path, {"videos": {"dog": video}})("--config", *typed.split(" & "))
     assert ran.status == 1
     assert f"error: {message}" in ran.text
     assert "Traceback" not in ran.text

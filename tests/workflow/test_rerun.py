@@ -9,6 +9,7 @@ from PIL import Image
 from conftest import edit
 from world import write_clip
 
+RAFT = "demo/models/segmentation/weights.pth"  # any file: a plan does not load it
 EDIT = {"reference": 1, "edit": 2, "edited": 4, "out": 1}
 
 
@@ -21,8 +22,12 @@ EDIT = {"reference": 1, "edit": 2, "edited": 4, "out": 1}
         ({"encode": {"lossless": False, "crf": 30}}, {"out": 1}),
         ({"encode": {"preset": "superfast"}}, {"out": 1}),
         ({"flow": {"preset": "fast"}}, {"flow": 2, "out": 1}),
+        ({"flow": {"method": "raft"}, "models": {"flow": RAFT}}, {"flow": 2, "out": 1}),
+        ({"models": {"flow": RAFT}}, {}),
         ({"masks": {"feather": 7}}, {"plan": 1}),  # then all edits, and flow only where the plan differs
-        ({"runtime": {"device": "cpu"}}, {}),
+        ({"runtime": {"device": "cpu", "offload": "model", "batch": 4}}, {}),
+        ({"runtime": {"dtype": "bfloat16"}}, EDIT),
+        ({"runtime": {"tiling": True}}, EDIT),
         (edit(edits={"same": {"replace": "a green star"}}), EDIT),
     ],
     ids=str,

@@ -1,15 +1,17 @@
 """Motion between frames and keyframes: what is measured, what is stored, and what is made of it."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from clevam import flow, video
+from clevam import flow
 from clevam.errors import UserError
-from clevam.orientation import upright_size
-from clips import moving_square, write_clip
+from clips import write_clip
+from conftest import index_of
 from world import Scene
 
 SIZE = (180, 320)
@@ -30,15 +32,10 @@ def gray(scene: Scene, t: int) -> np.ndarray:
     return cv2.cvtColor(scene.frame(t), cv2.COLOR_RGB2GRAY)
 
 
-def index_of(path: Path) -> dict:
-    facts = video.probe(path)
-    pts = [frame.pts for _, frame in video.frames(path)]
-    return {"stream": facts | {"upright": list(upright_size(facts))}, "pts": pts}
-
-
 def measure(path: Path, target: Path, motion: list, frames: tuple[int, int] = (0, 99)) -> list[str]:
     """The names of the files that it writes."""
-    flow.measure(str(path), str(target), index=index_of(path), motion=motion, frames=list(frames), preset="medium")
+    options = {"index": index_of(path), "frames": list(frames), "method": flow.Dis("medium")}
+    flow.measure(str(path), str(target), motion=motion, **options)
     return sorted(file.name for file in target.iterdir())
 
 
@@ -47,31 +44,26 @@ def uniform(x: float, y: float, size: tuple[int, int] = (8, 12)) -> tuple[np.nda
     return np.broadcast_to(np.float32([x, y]), (*size, 2)).copy(), np.ones(size, np.float32)
 
 
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory) -> Path:
-    return write_clip(tmp_path_factory.mktemp("flow") / "clip.mp4", moving_square(10, (96, 64)), crf="5")
-
-
 # ---- the estimate ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("preset, tolerance", [("ultrafast", 0.5), ("fast", 0.5), ("medium", 0.1)])
 @pytest.mark.parametrize("shift", [(3, -2), (-7, 5)])
 def test_a_shifted_picture_gives_its_shift_and_is_sure_of_it(preset, tolerance, shift):
-    found, sure = flow.Estimator(preset)(texture(), texture(shift=shift))
+    found, sure = flow.Estimator(flow.Dis(preset))(texture(), texture(shift=shift))
     assert np.abs(interior(found) - shift).max() < tolerance
     assert interior(sure).min() > 0.6
     assert np.median(interior(sure)) > 0.9
 
 
 def test_nothing_moves_between_a_picture_and_itself():
-    found, sure = flow.Estimator("medium")(texture(), texture())
+    found, sure = flow.Estimator(flow.Dis("medium"))(texture(), texture())
     assert np.abs(found).max() < 0.01
     assert sure.min() > 0.99
 
 
 def test_what_leaves_the_picture_is_not_sure():
-    sure = flow.Estimator("medium")(texture(), texture(shift=(7, 0)))[1]
+    sure = flow.Estimator(flow.Dis("medium"))(texture(), texture(shift=(7, 0)))[1]
     assert sure[24:-24, -6:].max() < 0.05
     assert sure[24:-24, -30:-10].min() > 0.9
 
@@ -79,14 +71,14 @@ def test_what_leaves_the_picture_is_not_sure():
 def test_ground_that_an_object_comes_to_cover_is_not_sure():
     here, there = texture(), texture()
     here[30:90, 30:90] = there[30:90, 38:98] = 255 - texture(60, 60)
-    sure = flow.Estimator("medium")(here, there)[1]
+    sure = flow.Estimator(flow.Dis("medium"))(here, there)[1]
     assert np.median(sure[34:86, 90:98]) < 0.05  # in `there` the object is upon it
     assert np.median(sure[34:86, 34:86]) > 0.95  # the object itself
     assert sure[:18].min() > 0.95
 
 
 def test_an_estimate_does_not_depend_on_the_pictures_before():
-    fresh, used = flow.Estimator("medium"), flow.Estimator("medium")
+    fresh, used = flow.Estimator(flow.Dis("medium")), flow.Estimator(flow.Dis("medium"))
     used(texture(80, 100), texture(80, 100, shift=(5, 5)))
     pair = texture(), texture(shift=(3, 1))
     assert np.array_equal(fresh(*pair)[0], used(*pair)[0])
@@ -94,7 +86,7 @@ def test_an_estimate_does_not_depend_on_the_pictures_before():
 
 def test_true_motion_of_a_scene_is_found_where_nothing_is_hidden():
     scene = Scene.random(3, size=SIZE, frames=13)
-    found, sure = flow.Estimator("medium")(gray(scene, 6), gray(scene, 12))
+    found, sure = flow.Estimator(flow.Dis("medium"))(gray(scene, 6), gray(scene, 12))
     error = np.linalg.norm(found - scene.flow(6, 12), axis=-1)
     hidden = scene.occlusion(6, 12)
     assert error[~hidden].mean() < 0.4
@@ -102,10 +94,15 @@ def test_true_motion_of_a_scene_is_found_where_nothing_is_hidden():
     assert sure[hidden].mean() < 0.35
 
 
+def test_dense_inverse_search_does_not_wait_for_torch():
+    code = "import sys; from clevam import flow; flow.Dis('fast'); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
 @pytest.mark.parametrize("height, width", [(1, 1), (2, 3), (7, 200), (63, 65)])
 def test_a_tiny_or_odd_box_has_an_estimate_of_its_own_size(height, width):
     picture = texture(max(height, 8), max(width, 8))[:height, :width]
-    found, sure = flow.Estimator("medium")(picture, picture)
+    found, sure = flow.Estimator(flow.Dis("medium"))(picture, picture)
     assert (found.shape, sure.shape) == ((height, width, 2), (height, width))
     assert np.abs(found).max() < 0.1
 
@@ -161,7 +158,7 @@ def test_certainty_comes_back_within_one_level(tmp_path):
 
 
 def test_a_scene_takes_less_than_a_byte_per_pixel_and_direction(tmp_path):
-    scene, estimate = Scene.random(5, size=SIZE, frames=13), flow.Estimator("medium")
+    scene, estimate = Scene.random(5, size=SIZE, frames=13), flow.Estimator(flow.Dis("medium"))
     flow.write(tmp_path / "f.npz", *(estimate(gray(scene, 6), gray(scene, k)) for k in (0, 12)))
     assert (tmp_path / "f.npz").stat().st_size < 2 * SIZE[0] * SIZE[1]
 

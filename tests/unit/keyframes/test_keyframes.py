@@ -22,9 +22,12 @@ def cut_clip(path: Path, *lengths: int, **options) -> Path:
     return clips.write_clip(path, frames, **options)
 
 
-def index_of(path: Path, method: dict | None = None, span: list | None = None, block: int = 8) -> dict:
+def index_of(
+    path: Path, method: dict | None = None, span: list | None = None, block: int = 8, strict: bool = False
+) -> dict:
     target = path.parent / "index.json"
-    keyframes.index(str(path), str(target), method=method or {"every": 12}, cut_threshold=27.0, span=span, block=block)
+    how = {"method": method or {"every": 12}, "cut_threshold": 27.0, "span": span, "strict": strict, "block": block}
+    keyframes.index(str(path), str(target), **how)
     return json.loads(target.read_text())
 
 
@@ -119,7 +122,7 @@ def test_range_counts_seconds_from_the_first_frame():
 )
 def test_scan_finds_the_cuts_at_their_very_frame(tmp_path, lengths, shots):
     path = cut_clip(tmp_path / "clip.mp4", *lengths)
-    assert keyframes.scan(str(path), 27.0) == (list(range(sum(lengths))), shots)
+    assert keyframes.scan(str(path), 27.0) == (list(range(sum(lengths))), shots, [])
 
 
 def test_scan_takes_motion_for_no_cut(tmp_path):
@@ -136,7 +139,7 @@ def test_scan_tells_the_exact_times_of_a_variable_rate(tmp_path):
     pts = [0, 100, 150, 400, 1000, 1003]
     frames = clips.moving_square(6)
     path = clips.write_clip(tmp_path / "clip.mp4", frames, pts=pts, time_base=Fraction(1, 1000), bf="2")
-    assert keyframes.scan(str(path), 27.0) == (pts, [[0, 5]])
+    assert keyframes.scan(str(path), 27.0) == (pts, [[0, 5]], [])
 
 
 def test_frames_without_times_are_an_error_with_the_cure(tmp_path):
@@ -149,7 +152,7 @@ def test_times_that_do_not_increase_are_an_error_with_the_cure(tmp_path, monkeyp
     path = clips.write_clip(tmp_path / "clip.mp4", clips.moving_square(3))
     decoded = clips.decode(path)
     decoded[2].pts = decoded[1].pts
-    monkeypatch.setattr(keyframes.video, "frames", lambda _: enumerate(decoded))
+    monkeypatch.setattr(keyframes.video, "decoded", lambda *_: decoded)
     with pytest.raises(UserError, match=r"times do not increase; repair with `ffmpeg -i .* -c:v ffv1 new\.mkv`"):
         keyframes.scan(str(path), 27.0)
 

@@ -3,11 +3,12 @@
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
 import clips
-from clevam import video, yuv
+from clevam import keyframes, video, yuv
 from clevam.errors import UserError
 
 
@@ -118,22 +119,22 @@ def test_frames_after_a_seek_are_those_of_a_decoding_from_the_start(tmp_path, na
     path = clips.write_clip(tmp_path / name, clips.moving_square(30), codec=codec, **options)
     facts, decoded = video.probe(path), clips.decode(path)
     expected = [(i, samples(frame, facts)) for i, frame in enumerate(decoded)]
-    pts = [frame.pts for frame in decoded]
+    index = {"pts": [frame.pts for frame in decoded], "damage": None}
     for first in (0, 1, 7, 8, 9, 15, 23, 29):
-        assert read(path, first, first + 2, pts=pts) == expected[first : first + 3]
+        assert read(path, first, min(first + 2, 29), index=index) == expected[first : first + 3]
 
 
 def test_frames_seeks_instead_of_decoding_from_the_start(tmp_path, monkeypatch):
     path = clips.write_clip(tmp_path / "clip.mp4", clips.moving_square(30), g="8")
-    pts = [frame.pts for frame in clips.decode(path)]
-    landed = []
-    landing = video._landing
-    monkeypatch.setattr(video, "_landing", lambda *args: landed.append(landing(*args)) or landed[-1])
-    assert [i for i, _ in video.frames(path, 21, 22, pts)] == [21, 22]
-    assert landed == [16]
+    index = {"pts": [frame.pts for frame in clips.decode(path)], "damage": None}
+    decoded = []
+    sought = video._sought
+    monkeypatch.setattr(video, "_sought", lambda *args: (decoded.append(f.pts) or f for f in sought(*args)))
+    assert [i for i, _ in video.frames(path, 21, 22, index)] == [21, 22]
+    assert decoded == index["pts"][16:23]
 
 
-def test_frames_without_times_start_from_the_beginning_and_end_where_told(tmp_path):
+def test_frames_without_an_index_start_from_the_beginning_and_end_where_told(tmp_path):
     path = clips.write_clip(tmp_path / "clip.mp4", clips.moving_square(6))
     assert [i for i, _ in video.frames(path)] == [0, 1, 2, 3, 4, 5]
     assert [i for i, _ in video.frames(path, 2, 3)] == [2, 3]
@@ -222,8 +223,32 @@ def test_gray8_of_a_gray_video_is_what_it_holds(tmp_path):
 # ---- errors ----------------------------------------------------------------------------------------------------
 
 
+def keyframe_index(path: Path) -> None:
+    method = {"every": 12}
+    target = path.with_name("index.json")
+    keyframes.index(str(path), str(target), method=method, cut_threshold=27.0, span=None, strict=False, block=8)
+
+
 def text(path: Path) -> None:
     path.write_text("not a film\n" * 50)
+
+
+def cover(path: Path) -> None:
+    """A tone with a picture on its cover."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj420p"
+        stream.disposition = av.stream.Disposition.attached_pic
+        clips.add_tone(container, seconds=0.5)
+        container.mux(stream.encode(av.VideoFrame(64, 48, "yuvj420p")))
+        container.mux(stream.encode(None))
+
+
+def frameless(path: Path) -> None:
+    """A video stream without a frame."""
+    clip = clips.write_clip(path.with_name("frames.mp4"), clips.moving_square(3))
+    data = clips.remux(clip, path, movflags="frag_keyframe+empty_moov").read_bytes()
+    path.write_bytes(data[: data.index(b"moof") - 4])
 
 
 @pytest.mark.parametrize(
@@ -233,11 +258,13 @@ def text(path: Path) -> None:
         (text, "not a video that can be read"),
         (Path.touch, "not a video that can be read"),
         (Path.mkdir, "not a video that can be read"),
-        (lambda path: clips.write_sound(path), "there is no picture in this file, only sound or data"),
+        (clips.write_sound, "there is no picture in this file, only sound or data"),
+        (cover, "there is no picture in this file, only sound or data"),
+        (frameless, "no frame can be decoded"),
     ],
-    ids=["missing", "text", "empty", "folder", "sound"],
+    ids=["missing", "text", "empty", "folder", "sound", "cover", "frameless"],
 )
-@pytest.mark.parametrize("use", [video.probe, lambda path: list(video.frames(path))], ids=["probe", "frames"])
+@pytest.mark.parametrize("use", [video.probe, keyframe_index], ids=["probe", "index"])
 def test_what_is_no_video_is_told_in_one_line(tmp_path, make, reason, use):
     path = tmp_path / "clip.mp4"
     make(path)
@@ -245,3 +272,4 @@ def test_what_is_no_video_is_told_in_one_line(tmp_path, make, reason, use):
         use(path)
     assert str(error.value).startswith(f"{path}: {reason}")
     assert "\n" not in str(error.value)
+    assert not path.with_name("index.json").exists()

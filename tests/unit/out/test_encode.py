@@ -14,7 +14,7 @@ from clevam import video
 from clevam.encode import Encoder
 from clevam.errors import UserError
 from clevam.files import replacing
-from clips import decode, moving_square, noise, write_clip
+from clips import decode, moving_square, noise, remux, write_clip
 
 LOSSLESS = {"codec": "libx264", "crf": 18.0, "preset": "ultrafast", "lossless": True}
 SRT = "1\n00:00:00,000 --> 00:00:00,200\nHello\n\n2\n00:00:00,240 --> 00:00:00,400\nthere\n\n"
@@ -165,6 +165,17 @@ def test_every_sound_track_is_kept(clip, tmp_path):
 def test_a_silent_clip_stays_silent(tmp_path):
     source = write_clip(tmp_path / "a.mp4", moving_square(2))
     assert packets(encode(source, tmp_path / "out.mp4"), "audio") == []
+
+
+def test_of_a_damaged_sources_sound_only_whole_packets_are_kept(clip, tmp_path):
+    path = remux(clip, tmp_path / "a.mp4", movflags="faststart")
+    with av.open(str(path)) as container:
+        sound = [p.pos for p in container.demux(audio=0) if p.size]
+    path.write_bytes(path.read_bytes()[: sound[10] + 20])
+    with Encoder(tmp_path / "out.mp4", str(path), video.probe(path), LOSSLESS, damaged=True) as encoder:
+        for frame in video.decoded(path, []):
+            encoder.write(frame)
+    assert packets(tmp_path / "out.mp4", "audio") == packets(clip, "audio")[:10]
 
 
 def with_subtitles(clip: Path, target: Path, *codecs: str) -> Path:

@@ -203,7 +203,7 @@ class Job:
         """The planes of the frames of the result."""
         facts = video.probe(source)
         pts = [frame.pts for frame in decode(source)]
-        index = {"stream": facts | {"upright": list(upright_size(facts))}, "pts": pts}
+        index = {"stream": facts | {"upright": list(upright_size(facts))}, "pts": pts, "damage": None}
         propagate.render(
             str(source), str(target), index=index, plan=self.plan, edited=self.edited, masks=self.masks,
             flows={"0000": str(self.folder / "0000")}, block=100, rim=self.rim, encode=ENCODE,

@@ -1,0 +1,115 @@
+"""`snakemake fetch`: a run by words on an empty machine, from a hub on this one."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hub_server import Hub
+
+from conftest import ROOT, Project, Ran
+from world import Scene, write_clip
+
+CONFIG = {
+    "videos": {"ball": {"path": "clip.mp4", "find": "the red striped circle", "replace": "a green star"}},
+    "masks": {"threshold": 0},
+    "keyframes": {"frames": [0]},
+    "edit": {"steps": 1},
+    "models": {
+        "diffusion": "demo/diffusion",
+        "detector": {
+            "weights": "demo/grounding@main/weights.pth",
+            "config": "demo/grounding@main/config.json",
+            "text": "demo/grounding@main/text",
+        },
+        "segmenter": "demo/segmentation@main/weights.pth",
+    },
+}
+
+
+@dataclass
+class Machine:
+    """A user's folder on a machine with a cache of its own, and what each call on the way said."""
+
+    project: Project
+    cache: Path
+    before: Ran
+    fetched: Ran
+    offline: Ran
+
+
+def serve(hub: Hub, changed: str = "") -> None:
+    """The demo's checkpoints as repositories, with one byte of the repository `changed`'s weights changed."""
+    for name in ("diffusion", "grounding", "segmentation"):
+        commit = hub.commit(f"demo/{name}", ROOT / "demo" / "models" / name)
+        if name == changed:
+            files = hub.repositories[f"demo/{name}"].commits[commit]
+            weights = next(file for file in files if file.endswith((".safetensors", ".pth")))
+            hub.commit(f"demo/{name}", files | {weights: files[weights][:-1] + bytes([files[weights][-1] ^ 1])})
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory) -> Machine:
+    """Run without weights, fetch them, and run again with the hub gone."""
+    folder = tmp_path_factory.mktemp("fetch")
+    project = Project(folder / "project", CONFIG)
+    project.folder.mkdir()
+    write_clip(Scene.random(16332, size=(64, 96), frames=6), project / "clip.mp4")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_HOME", str(folder / "cache"))
+        before = project()
+        with Hub() as hub:
+            serve(hub)
+            patch.setenv("HF_ENDPOINT", hub.url)
+            fetched = project("fetch")
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        offline = project()
+    return Machine(project, folder / "cache", before, fetched, offline)
+
+
+def test_a_run_without_its_weights_stops_with_the_command_that_gets_them(machine):
+    assert (machine.before.status, machine.before.jobs) == (1, {})
+    errors = [line for line in machine.before.text.splitlines() if line.startswith("error: ")]
+    assert errors == [
+        "error: models.diffusion: there is no folder demo/diffusion here, and demo/diffusion is not downloaded; "
+        "`snakemake --cores 1 fetch` gets it"
+    ]
+
+
+def test_fetch_downloads_what_the_run_needs_and_shows_it(machine):
+    assert machine.fetched.status == 0, machine.fetched.text
+    for line in (
+        "models.diffusion: demo/diffusion, commit ",
+        "models.detector.weights, models.detector.config, models.detector.text: demo/grounding, commit ",
+        "models.segmenter: demo/segmentation, commit ",
+        "licence: apache-2.0",
+    ):
+        assert line in machine.fetched.text
+    # At the terminal, live, and not kept back for the log.
+    assert not (machine.project / "logs/fetch.log").read_text()
+
+
+def test_after_it_everything_runs_with_no_hub(machine):
+    assert machine.offline.status == 0, machine.offline.text
+    assert (machine.project / "out/ball.mp4").stat().st_size > 0
+    assert machine.offline.jobs["masks"] == 1
+
+
+@pytest.mark.parametrize(
+    ("changed", "again"),
+    [
+        ("", {}),
+        ("diffusion", {"reference": 1, "edit": 1, "edited": 2, "out": 1}),
+        ("grounding", {"masks": 1, "mask": 2, "plan": 1}),
+    ],
+)
+def test_weights_that_were_replaced_on_the_hub_re_run_what_loads_them(machine, tmp_path, monkeypatch, changed, again):
+    project = machine.project.copy(tmp_path / "project")
+    shutil.copytree(machine.cache, tmp_path / "cache", symlinks=True)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
+    with Hub() as hub:
+        serve(hub, changed)
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        fetched = project("fetch")
+    assert fetched.status == 0, fetched.text
+    assert project.plan() == again
