@@ -1,6 +1,7 @@
 """The configuration: what a user may write, with defaults and ranges. They are written down nowhere else."""
 
 import difflib
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     NonNegativeInt,
@@ -30,7 +32,11 @@ def _encloses(box: tuple[float, float, float, float]) -> tuple[float, float, flo
 Box = Annotated[tuple[float, float, float, float], AfterValidator(_encloses)]
 Phrase = Annotated[str, Field(min_length=1)]
 _REFUSED = r'/\\{}*?"<>|\x00-\x1f\x7f-\x9f'
-Name = Annotated[str, Field(pattern=rf"^[^\s.{_REFUSED}]([^{_REFUSED}]*[^\s.{_REFUSED}])?$")]
+Name = Annotated[
+    str,
+    Field(pattern=rf"^[^\s.{_REFUSED}]([^{_REFUSED}]*[^\s.{_REFUSED}])?$"),
+    BeforeValidator(lambda name: str(name) if isinstance(name, int) else name),  # YAML takes 2024 for a number
+]
 
 NAME_RULE = (
     "a name may not be empty, begin or end with a dot or a space, or hold control characters or any of "
@@ -246,26 +252,63 @@ def parse(raw: Mapping[str, Any]) -> Config:
     except ValidationError as error:
         # Of the ways to write a value, a list that is wrong was not meant as a mapping, nor the other way round.
         meant = [e for e in error.errors() if e["type"] not in ("dict_type", "tuple_type")] or error.errors()
-        raise UserError("\n".join(_explain(e) for e in meant)) from None
+        lines: dict[str, str] = {}
+        for one in meant:
+            lines.setdefault(_key(one), _explain(one))
+        raise UserError("\n".join(lines.values())) from None
+
+
+def _key(error: Mapping[str, Any]) -> str:
+    """Where one of pydantic's errors is, in the configuration's own words."""
+    return ".".join(str(p) for p in _path(error)) or "config"
+
+
+def _path(error: Mapping[str, Any]) -> list[Any]:
+    """The keys and positions that lead to an error, without pydantic's own names for the ways to write a value."""
+    return [p for p in error["loc"] if not (isinstance(p, str) and p.startswith(("function-", "dict[", "tuple[")))]
+
+
+_KINDS = {
+    "model_type": "should be keys with values",
+    "dict_type": "should be keys with values",
+    "tuple_type": "should be a list of numbers",
+    "list_type": "should be a list",
+    "string_type": "should be text",
+    "string_too_short": "should not be empty",
+    "float_parsing": "should be a number",
+    "int_parsing": "should be a whole number",
+    "int_from_float": "should be a whole number",
+    "bool_parsing": "should be true or false",
+    "too_short": "should not be empty",
+}
 
 
 def _explain(error: Mapping[str, Any]) -> str:
     """One line for one of pydantic's errors."""
-    path = [p for p in error["loc"] if not (isinstance(p, str) and p.startswith(("function-", "dict[", "tuple[")))]
-    key = ".".join(map(str, path)) or "config"
-    if error["type"] == "extra_forbidden":
+    path, key, kind = _path(error), _key(error), error["type"]
+    if kind == "extra_forbidden":
         known = list(getattr(_model_at(path[:-1]), "model_fields", {}))
         near = difflib.get_close_matches(str(path[-1]), known, 1)
         hint = f"did you mean `{near[0]}`?" if near else f"known here: {', '.join(known)}"
         return f"config: {key}: unknown key; {hint}"
-    if error["type"] == "missing":
+    if kind == "missing" and isinstance(path[-1], int):
+        return f"config: {'.'.join(map(str, path[:-1]))}: number {path[-1] + 1} of the list is missing"
+    if kind == "missing":
         return f"config: {key} is missing"
-    if error["type"] == "value_error":
+    if kind == "value_error":
         return f"config: {key}: {error['ctx']['error']}"
-    if path[-1] == "[key]":
+    if path[-1] == "[key]" and kind.startswith("string"):
         return f"config: {key.removesuffix('.[key]')}: {NAME_RULE}"
-    message = error["msg"]
-    return f"config: {key}: {message[0].lower()}{message[1:]}, not {error['input']!r}"
+    message = _KINDS.get(kind) or error["msg"].replace("Input should", "should")
+    hint = _nearest(error)
+    return f"config: {key.removesuffix('.[key]')}: {message}, not {error['input']!r}{hint}"
+
+
+def _nearest(error: Mapping[str, Any]) -> str:
+    """The value that was perhaps meant, where there are only a few."""
+    known = re.findall("'([^']+)'", error["ctx"].get("expected", "")) if error["type"] == "literal_error" else []
+    near = difflib.get_close_matches(str(error["input"]), known, 1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _model_at(path: list[Any]) -> Any:
@@ -278,5 +321,5 @@ def _model_at(path: list[Any]) -> Any:
         else:  # dict[str, X] or list[X]
             kind = (typing.get_args(kind) or [None])[-1]
         if isinstance(kind, types.UnionType):
-            kind = next((a for a in typing.get_args(kind) if isinstance(a, type) and a is not type(None)), None)
+            kind = next((a for a in typing.get_args(kind) if a is not type(None)), None)
     return kind

@@ -44,8 +44,8 @@ def from_words(
 ) -> None:  # fmt: skip
     """Write label maps of what the phrases name in the keyframes, from back to front (Grounded SAM).
 
-    The best box of each phrase that scores at least `threshold` is filled with its label; a phrase that is found nowhere
-    in a picture leaves its region empty there. None stands for the whole frame.
+    The best box of each phrase that scores at least `threshold` is filled with its label; a phrase that is found
+    nowhere in a picture leaves its region empty there. None stands for the whole frame.
     models: paths of the detector's weights, config and text, and of the segmenter's weights.
     """
     # PyTorch takes seconds to import, which the other ways do not need.

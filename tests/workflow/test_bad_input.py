@@ -192,8 +192,9 @@ def test_a_path_that_is_no_file_stops_the_run_with_one_line(tmp_path, path, mess
     (tmp_path / "{a}.mp4").touch()
     said = Project(tmp_path, {"videos": {"v": {"path": path, "find": "a", "replace": "b", "box": BOX}}})()
     assert said.status == 1
-    (line,) = [line for line in said.text.splitlines() if "profile" not in line]
-    assert line.startswith(f"error: videos.v.path: {message}")
+    (error,) = errors(said.text)
+    assert error.startswith(f"error: videos.v.path: {message}")
+    assert "Traceback" not in said.text
 
 
 def test_a_clip_that_breaks_takes_no_result_away_and_mended_it_is_not_edited_again(project):

@@ -128,6 +128,20 @@ def test_equal_numbers_are_equal_however_they_are_written():
     assert repr(written[0].jobs) == repr(written[1].jobs) == repr(asked().jobs)
 
 
+def test_a_number_is_a_name_too():
+    assert list(resolve({"videos": {2024: DOG}}).jobs) == ["2024"]
+
+
+def test_each_of_several_mistakes_has_its_line():
+    with pytest.raises(UserError) as caught:
+        resolve({"videos": {"dog": DOG}, "runtime": {"batch": 0, "dtype": "half"}, "kyframes": {}})
+    assert [line.split(":")[1].strip() for line in str(caught.value).splitlines()] == [
+        "runtime.dtype",
+        "runtime.batch",
+        "kyframes",
+    ]
+
+
 @pytest.mark.parametrize("name", ["a b", "狗", "it's", "a.b"])
 def test_names_with_spaces_quotes_and_unicode_are_fine(name):
     assert list(resolve({"videos": {name: DOG}}).jobs) == [name]
@@ -146,8 +160,19 @@ def test_names_that_could_leave_the_folder_or_be_patterns_are_refused(name):
         ({"edit": {"stepz": 3}}, "config: videos.dog.edit.stepz: unknown key; did you mean `steps`?"),
         (
             {"edit": {"guidance": 99}},
-            "videos.dog.edit.guidance: input should be less than or equal to 30, not 99",
+            "config: videos.dog.edit.guidance: should be less than or equal to 30, not 99",
         ),
+        ({"box": [1, 2, 3]}, "config: videos.dog.box: number 4 of the list is missing"),
+        ({"box": "1, 2, 3, 4"}, "config: videos.dog.box: should be a list of numbers, not '1, 2, 3, 4'"),
+        ({"box": {"first": [1, 2, 3, 4]}}, "config: videos.dog.box.first: should be a whole number, not 'first'"),
+        (
+            {"regions": [{"find": "a", "replac": "b"}]},
+            "videos.dog.regions.0.replac: .* did you mean `replace`?",
+        ),
+        ({"masks": {"method": "boxes"}}, "videos.dog.masks.method: should be .* not 'boxes'; did you mean box\\?"),
+        ({"masks": "box"}, "config: videos.dog.masks: should be keys with values, not 'box'"),
+        ({"edit": {"steps": 2.5}}, "config: videos.dog.edit.steps: should be a whole number, not 2.5"),
+        ({"encode": {"lossless": "maybe"}}, "config: videos.dog.encode.lossless: should be true or false, not 'maybe'"),
         (
             {"keyframes": {"every": 2, "count": 3}},
             "videos.dog.keyframes: give one of every, seconds, count, frames",

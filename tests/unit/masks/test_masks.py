@@ -238,7 +238,7 @@ def fakes(monkeypatch):
 
 
 def from_words(
-    folder: Path, phrases: list, threshold: float = 0.3, models: list[str] | None = None, labels: list | None = None
+    folder: Path, phrases: list, threshold: float = 0.5, models: list[str] | None = None, labels: list | None = None
 ) -> dict:
     """What masks.from_words writes for the pictures <name>.png in a folder, {name: labels}."""
     pictures = sorted(folder.glob("*.png"))
@@ -268,8 +268,8 @@ def expected(*labels_and_columns: tuple[int, int, int]) -> np.ndarray:
     [
         ({"a": [0.9, 0.1]}, [(1, 4, 28)]),
         ({"a": [0.4, 0.5]}, [(1, 20, 60)]),
-        ({"a": [0.3, 0.1]}, [(1, 4, 28)]),
-        ({"a": [0.29, 0.1]}, []),
+        ({"a": [0.5, 0.1]}, [(1, 4, 28)]),
+        ({"a": [0.49, 0.1]}, []),
         ({"a": [0.9, 0.1], "b": [0.1, 0.9]}, [(1, 4, 28), (2, 20, 60)]),
         ({"a": [0.1, 0.9], "b": [0.9, 0.1]}, [(1, 20, 60), (2, 4, 28)]),
         ({"a": [0.9, 0.1], "b": [0.9, 0.1]}, [(2, 4, 28)]),

@@ -85,11 +85,26 @@ def test_a_published_network_is_known_by_its_state_dict(width, name):
     assert {k: v.shape for k, v in found.items()} == {k: v.shape for k, v in expected.items()}
 
 
-def test_sam_vit_b_is_loaded_at_its_full_size():
+def test_sizes_describe_a_published_network_too(tmp_path):
+    encoder = {"embed_dim": 768, "depth": 12, "num_heads": 12, "global_attn_indexes": [2, 5, 8, 11]}
+    sizes = {"image_size": 1024, "patch_size": 16, "window_size": 14, "width": 256, "encoder": encoder}
+    sizes["decoder"] = {"depth": 2, "mlp_dim": 2048, "num_heads": 8}
+    (tmp_path / "sizes.json").write_text(json.dumps(sizes))
+    with torch.device("meta"):
+        published, built = sam_model_registry["vit_b"](), segmenter.build(tmp_path / "sizes.json")
+    assert repr(built) == repr(published)
+    assert [b.window_size for b in built.image_encoder.blocks] == [
+        b.window_size for b in published.image_encoder.blocks
+    ]
+
+
+def test_sam_vit_b_is_loaded_at_its_full_size(segment):
     state = sam_model_registry["vit_b"]().state_dict()
     model = segmenter.published(state, "sam_vit_b.pth")
     load_into(model, state, "sam_vit_b.pth", "models.segmenter")
     assert all(torch.equal(tensor, state[name]) for name, tensor in model.state_dict().items())
+    tiny = segment.predictor.model
+    assert torch.equal(tiny.pixel_mean, model.pixel_mean) and torch.equal(tiny.pixel_std, model.pixel_std)
     assert sum(tensor.numel() for tensor in model.parameters()) == 93_735_472  # as its authors count them: 94 M
 
 
