@@ -1,12 +1,13 @@
 """Pay only for what changed."""
 
 import os
+import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import edit
+from conftest import ROOT, edit
 from world import write_clip
 
 RAFT = "demo/models/segmentation/weights.pth"  # any file: a plan does not load it
@@ -92,6 +93,16 @@ def test_a_video_put_in_place_of_another_is_noticed_though_it_is_older(project, 
     os.utime(project / "other.mp4", (0, 0))
     (project / "other.mp4").replace(project / "clip.mp4")
     assert project.plan() == {"keyframes": 1}  # a checkpoint: the rest follows
+
+
+def test_weights_put_in_place_of_others_are_noticed_though_they_are_older_and_moved_ones_are_not(project):
+    shutil.copytree(ROOT / "demo" / "models" / "diffusion", project / "elsewhere")
+    moved = {"models": {"diffusion": "elsewhere"}}
+    assert project.plan(**moved) == {}
+    weights = project / "elsewhere/unet/diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\0")
+    os.utime(weights, (0, 0))
+    assert project.plan(**moved) == EDIT
 
 
 def test_a_dropped_keyframe_disturbs_its_block_only(project):
