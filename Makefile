@@ -46,7 +46,7 @@ config-docs: .venv/driver ## config/README.md and config/schema.json
 	$(PYTHON) config/generate.py
 
 demo-clip: .venv/dev ## render the bundled clip again
-	$(PYTHON) demo/world.py --seed 16332 --only 1 --out demo/clip.mp4 --masks demo/masks.mkv
+	$(PYTHON) demo/world.py --seed 903385 --only 1 --out demo/clip.mp4 --masks demo/masks.mkv
 
 docs/demo.png: .venv/dev demo
 	$(PYTHON) demo/picture.py demo/clip.mp4 out/ball.mp4 $@

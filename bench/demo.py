@@ -54,7 +54,7 @@ def main() -> int:
 def bundled(quick: bool) -> dict:
     """The clip of config/config.yaml; the quick one ends after a second."""
     masks = {"method": "files", "path": str(ROOT / "demo/masks.mkv")}
-    ball = {"path": str(ROOT / "demo/clip.mp4"), "find": "the red striped circle", "replace": "a green star"}
+    ball = {"path": str(ROOT / "demo/clip.mp4"), "find": "the red circle", "replace": "a green star"}
     return {"ball": ball | {"masks": masks} | ({"range": [0, 1]} if quick else {})}
 
 

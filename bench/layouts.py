@@ -17,7 +17,7 @@ from demo import SNAKEMAKE, measured, run
 
 LAYOUTS = ("sd15", "sd15-inpaint", "sd21", "sdxl")
 MEMORY = {"sd15": "<= 9000", "sd15-inpaint": "<= 9000", "sd21": "<= 12000", "sdxl": "<= 22000"}  # MB, in float32
-CLIP = {"path": str(ROOT / "demo/clip.mp4"), "find": "the red striped circle", "replace": "a green star"}
+CLIP = {"path": str(ROOT / "demo/clip.mp4"), "find": "the red circle", "replace": "a green star"}
 
 
 def main() -> int:

@@ -73,7 +73,7 @@ CONFIG = {
     "videos": {
         "ball": {
             "path": "clip.mp4",
-            "find": "the red striped circle",
+            "find": "the red circle",
             "replace": "a green star",
             "masks": {"method": "files", "path": "masks.mkv"},
         }
@@ -92,7 +92,7 @@ def edit(**changes: object) -> dict:
 @pytest.fixture(scope="session")
 def scene() -> Scene:
     """60 frames, so two blocks, of 160x96: keyframes 0, 20, 40 in block 0000 and 59 in block 0001."""
-    return Scene.random(16332, size=(96, 160), frames=60)
+    return Scene.random(903385, size=(96, 160), frames=60)
 
 
 @pytest.fixture(scope="session")

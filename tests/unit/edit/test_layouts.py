@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-import checkpoints
 import cv2
 import numpy as np
 import pytest
 import torch
 from diffusers import DDIMScheduler
 
+import checkpoints
 from clevam import diffusion, edit, images, sampler
 from clevam.attention import Context
 from clevam.diffusion import Diffusion, Machine

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-import random_checkpoint
 import torch
 from safetensors.torch import load_file
 
+import random_checkpoint
 from conftest import CHECKPOINT
 
 

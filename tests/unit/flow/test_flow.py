@@ -85,7 +85,7 @@ def test_an_estimate_does_not_depend_on_the_pictures_before():
 
 
 def test_true_motion_of_a_scene_is_found_where_nothing_is_hidden():
-    scene = Scene.random(3, size=SIZE, frames=13)
+    scene = Scene.random(900_049, size=SIZE, frames=13)
     found, sure = flow.Estimator(flow.Dis("medium"))(gray(scene, 6), gray(scene, 12))
     error = np.linalg.norm(found - scene.flow(6, 12), axis=-1)
     hidden = scene.occlusion(6, 12)
@@ -122,7 +122,7 @@ def test_warp_takes_a_share_of_both_neighbours_between_pixels():
 
 
 def test_true_flow_rebuilds_a_frame_from_another():
-    scene = Scene.random(3, size=SIZE, frames=13)
+    scene = Scene.random(900_049, size=SIZE, frames=13)
     rebuilt = flow.warp(scene.frame(12), scene.flow(6, 12)).astype(float)
     error = np.abs(rebuilt - scene.frame(6)).max(-1)[~scene.occlusion(6, 12)]
     assert error.mean() < 4

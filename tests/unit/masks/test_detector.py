@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import random_finders
 import torch
 from groundingdino.models import build_model
 from groundingdino.models.GroundingDINO import ms_deform_attn
@@ -19,6 +18,7 @@ from safetensors.torch import save_file
 from torchvision.ops import box_convert
 from transformers import BertModel
 
+import random_finders
 from clevam import detector
 from clevam.detector import Detector
 from clevam.errors import UserError
