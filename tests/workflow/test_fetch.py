@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hub_server import Hub
 
-from conftest import ROOT, Project, Ran
+from conftest import ROOT, Project, Ran, edit
 from world import Scene, write_clip
 
 CONFIG = {
@@ -113,3 +113,11 @@ def test_weights_that_were_replaced_on_the_hub_re_run_what_loads_them(machine, t
         fetched = project("fetch")
     assert fetched.status == 0, fetched.text
     assert project.plan() == again
+
+
+@pytest.mark.parametrize("change", [{"masks": {"threshold": 0.5}}, edit(find="the cat")], ids=["threshold", "words"])
+def test_other_words_or_another_threshold_look_for_a_again(machine, monkeypatch, change):
+    monkeypatch.setenv("HF_HOME", str(machine.cache))
+    planned = machine.project.plan(**change)
+    assert (planned["masks"], planned["mask"], planned["plan"]) == (1, 2, 1)
+    assert not {"keyframes", "extract", "keyframe"} & planned.keys()
