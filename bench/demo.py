@@ -60,7 +60,8 @@ def bundled(quick: bool) -> dict:
 
 def world(folder: Path, seeds: range) -> dict:
     """A clip of the demo world per seed, written into the folder."""
-    from world import Scene, write_clip, write_masks
+    from film import write_clip, write_masks
+    from world import Scene
 
     videos = {}
     for seed in seeds:

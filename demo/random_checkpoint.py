@@ -179,8 +179,9 @@ def save(pipeline: StableDiffusionPipeline, out: Path) -> None:
 
 def save_vocabulary(folder: Path) -> None:
     """The two files of SD 1.5's tokenizer, for readers that do not know `tokenizer.json`."""
-    (folder / "vocab.json").write_text(json.dumps(vocabulary(), ensure_ascii=False))
-    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *MERGES, ""]))
+    model = json.loads((folder / "tokenizer.json").read_text())["model"]
+    (folder / "vocab.json").write_text(json.dumps(model["vocab"], ensure_ascii=False))
+    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *map(" ".join, model["merges"]), ""]))
 
 
 def strip(path: Path) -> None:

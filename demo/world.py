@@ -38,7 +38,6 @@ from typing import NamedTuple
 import numpy as np
 
 from chance import random_kind, random_looks, random_shot
-from film import write_clip, write_masks
 from grounds import GROUNDS, mix
 from shots import AT_REST, Background, Pose, Shot
 from things import Look, Post, all_looks, free_colours, listed, with_article
@@ -326,6 +325,8 @@ def main() -> None:
     parser.add_argument("--instead", metavar="PHRASE", help='draw the first object so: "a green star"')
     parser.add_argument("--only", type=int, help="the one object that the masks show")
     args = parser.parse_args()
+    from film import write_clip, write_masks  # here, since only this needs PyAV
+
     switches = {"occluder": args.occluder, "leaves": args.leaves, "cuts": args.cuts}
     scene = Scene.random(args.seed, args.size, args.frames, args.fps, args.objects, **switches)
     scene = scene.counterfactual(1, args.instead) if args.instead else scene

@@ -19,7 +19,8 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "demo"), str(ROOT / "tests")]
 
 from clevam.jobs import merge  # noqa: E402
-from world import Scene, write_clip, write_masks  # noqa: E402
+from film import write_clip, write_masks  # noqa: E402
+from world import Scene  # noqa: E402
 
 ENVIRONMENTS = ROOT / ".snakemake" / "conda"
 

@@ -8,7 +8,8 @@ import pytest
 from hub_server import Hub
 
 from conftest import ROOT, Project, Ran, edit
-from world import Scene, write_clip
+from film import write_clip
+from world import Scene
 
 CONFIG = {
     "videos": {"ball": {"path": "clip.mp4", "find": "the red circle", "replace": "a green star"}},

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from conftest import ROOT, edit
-from world import write_clip
+from film import write_clip
 
 RAFT = "demo/models/segmentation/weights.pth"  # any file: a plan does not load it
 EDIT = {"reference": 1, "edit": 2, "edited": 4, "out": 1}

@@ -558,14 +558,14 @@ def test_stills_show_all_that_their_captions_say():
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory) -> tuple[Scene, Path]:
     scene, path = small(900_013, fps=25), tmp_path_factory.mktemp("clip") / "clip.mp4"
-    world.write_clip(scene, path)
+    film.write_clip(scene, path)
     return scene, path
 
 
 @pytest.fixture(scope="module")
 def masks(clip, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("masks") / "masks.mkv"
-    world.write_masks(clip[0], path)
+    film.write_masks(clip[0], path)
     return path
 
 
@@ -576,7 +576,7 @@ def test_clip_has_every_frame_at_its_time(clip):
 
 
 def test_clip_keeps_a_fractional_rate_exactly(tmp_path):
-    world.write_clip(small(900_001, fps=Fraction(30000, 1001)), tmp_path / "clip.mp4")
+    film.write_clip(small(900_001, fps=Fraction(30000, 1001)), tmp_path / "clip.mp4")
     times = [frame.pts * frame.time_base for frame in decode(tmp_path / "clip.mp4", "video")]
     assert times == [Fraction(1001 * t, 30000) for t in range(8)]
 
@@ -584,7 +584,7 @@ def test_clip_keeps_a_fractional_rate_exactly(tmp_path):
 @pytest.mark.parametrize("size", [(35, 64), (36, 63)])
 def test_a_clip_of_an_odd_size_is_refused(tmp_path, size):
     with pytest.raises(ValueError, match="cannot be written as yuv420p: take an even height and an even width"):
-        world.write_clip(small(900_001, size=size), tmp_path / "clip.mp4")
+        film.write_clip(small(900_001, size=size), tmp_path / "clip.mp4")
 
 
 def test_clip_is_tagged_and_converted_as_bt709_limited_range(clip):

@@ -1,0 +1,41 @@
+"""What the demo's Stable Diffusion learns from: pictures of the world in its own words, whole scenes and close-ups."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from grounds import GROUNDS
+from shots import Motion, fixed
+from things import with_article
+from world import Scene, still
+
+
+def picture(seed: int, side: int) -> tuple[np.ndarray, str]:
+    """A square picture, RGB uint8 [side, side, 3], and what is in it: a still, or as often a close-up."""
+    if np.random.default_rng([seed, 2]).uniform() < 0.5:
+        return close_up(seed, side)
+    whole = still(seed, (side, side))
+    return whole.picture, whole.caption
+
+
+def close_up(seed: int, side: int) -> tuple[np.ndarray, str]:
+    """The same for one object of a scene that fills 30 to 70 % of the side, as an edit crops to its mask.
+
+    It goes by its own name, with the place or without; what else there is of the scene is not told.
+    """
+    rng = np.random.default_rng([seed, 3])
+    objects = int(rng.choice([1, 1, 1, 2]))  # mostly alone: one name is one object
+    scene = Scene.random(seed, (side, side), frames=1, objects=objects, diameter=(0.25, 0.5), camera=False)
+    k = int(rng.integers(1, objects + 1))
+    (shot,) = scene.shots
+    there = shot.layers[k].motion.at(0)
+    share = rng.uniform(0.3, 0.7)
+    zoom = share / 2 / abs(there.gain)
+    offset = complex(*rng.uniform(-0.5, 0.5, 2)) * (1 - share) * 0.8
+    camera = Motion(fixed(offset - zoom * there.centre), fixed(complex(np.log(zoom))))
+    near = replace(scene, shots=(replace(shot, camera=camera),))
+    name = scene.things[k - 1].name
+    phrase = with_article(name) if rng.uniform() < 0.75 else f"the {name}"
+    return near.frame(0), f"{phrase} {GROUNDS[shot.kind].place}" if rng.uniform() < 0.5 else phrase
