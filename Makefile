@@ -68,5 +68,5 @@ $(UV):
 	$(UV) pip install --quiet --python python3 --target $@ pytest
 	touch $@
 
-clean: ## everything that was installed or made
-	rm -rf .venv .tools .snakemake keyframes masks plan flow edited work out logs benchmarks
+clean: ## everything that was installed, and no result
+	rm -rf .venv .tools .snakemake/conda

@@ -3,7 +3,7 @@
 snakemake --cores 2                              the videos of config/config.yaml
 snakemake --cores 2 --configfile mine.yaml       your own
 snakemake --cores 2 out/dog.mp4                  one of them
-snakemake --cores 1 fetch                        download the models that are named
+snakemake fetch --cores 1                        download the models that are named
 """
 
 from snakemake.utils import min_version

@@ -55,7 +55,7 @@ def leaves(model: type[config.Section], prefix: str = "") -> Iterator[tuple[str,
     for name, field in model.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, config.Section):
             yield from leaves(field.annotation, f"{prefix}{name}.")
-        elif name not in config.Config.model_fields:
+        elif name not in config.Config.model_fields or not issubclass(model, config.Variant):
             yield prefix + name, field
 
 

@@ -196,12 +196,12 @@ def warn_of_strays(stage, name, keyframes):
 
 
 @cache
-def warn_of_chance(place):
-    """Say so if A is looked for by the bundled detector."""
-    if Path(place).is_relative_to(ROOT / "demo"):
+def warn_of_chance(places):
+    """Say which of a run's models are the bundled ones, whose weights are random."""
+    meaning = {"diffusion": "what it paints is noise", "detector.weights": "what it finds means nothing"}
+    for key in meaning.keys() & {key for key, place in places if Path(place).is_relative_to(ROOT / "demo")}:
         logger.warning(
-            "models.detector: the bundled one has random weights: what it finds means nothing. Name a real one "
-            "(config/examples), or give boxes or masks."
+            f"warning: models.{key}: the bundled one has random weights, {meaning[key]}; name a real one (config/examples)"
         )
 
 
@@ -233,8 +233,7 @@ def look_for(job):
     clip(JOBS[job].video)
     if FINDS[find].masks["method"] == "files":
         masks_path(find)
-    places = {key: model(key) for key in model_keys(job)}
-    warn_of_chance(places.get("detector.weights", ""))
+    warn_of_chance(tuple((key, model(key)) for key in model_keys(job)))
 
 
 def everything(job, wildcards):

@@ -25,7 +25,7 @@ def locate(name: str, key: str, folders: Iterable[Path], variant: str | None = N
     if found and found.exists():
         return found
     nor = f"there is no folder {name} here, and " if "/" in name and "@" not in name and "://" not in name else ""
-    raise UserError(f"{key}: {nor}{name} is not downloaded; `snakemake --cores 1 fetch` gets it")
+    raise UserError(f"{key}: {nor}{name} is not downloaded; `snakemake fetch --cores 1 --configfile <yours>` gets it")
 
 
 def local(name: str, folders: Iterable[Path]) -> Path | None:

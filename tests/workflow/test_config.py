@@ -263,3 +263,13 @@ def test_the_table_of_keys_and_the_schema_are_those_of_the_models(monkeypatch):
 
     assert generate.readme() == (ROOT / "config/README.md").read_text(), "run `make config-docs`"
     assert generate.schema() == (ROOT / "config/schema.json").read_text(), "run `make config-docs`"
+
+
+@pytest.mark.parametrize(
+    "text", ["README.md", "docs/models.md", "config/examples/sd15.yaml", "config/examples/sdxl.yaml"]
+)
+def test_no_printed_command_has_a_target_behind_the_configuration(text):
+    """`--configfile` takes all that follows for files."""
+    commands = re.findall(r"^.*--configfile .*$", (ROOT / text).read_text(), re.M)
+    assert commands
+    assert not [line for line in commands if re.search(r"--configfile \S+ +[^#\s]", line)]

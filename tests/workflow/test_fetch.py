@@ -73,7 +73,7 @@ def test_a_run_without_its_weights_stops_with_the_command_that_gets_them(machine
     errors = [line for line in machine.before.text.splitlines() if line.startswith("error: ")]
     assert errors == [
         "error: models.diffusion: there is no folder demo/diffusion here, and demo/diffusion is not downloaded; "
-        "`snakemake --cores 1 fetch` gets it"
+        "`snakemake fetch --cores 1 --configfile <yours>` gets it"
     ]
 
 

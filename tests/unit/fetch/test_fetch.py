@@ -47,7 +47,7 @@ def test_what_was_fetched_is_found_and_holds_the_same_bytes(hub):
     hub.commit("o/gd", ROOT / "demo/models/grounding")
     models = {"models.diffusion": "o/sd", "models.detector.text": "o/gd@main/text"}
     for key, name in models.items():
-        with pytest.raises(UserError, match="`snakemake --cores 1 fetch` gets it"):
+        with pytest.raises(UserError, match="`snakemake fetch --cores 1 --configfile <yours>` gets it"):
             located(key, name)
     fetch(models, [ROOT])
     for key, source in (("models.diffusion", "diffusion"), ("models.detector.text", "grounding/text")):
