@@ -39,13 +39,14 @@ def make_tokenizer() -> CLIPTokenizer:
     return CLIPTokenizer(vocab=vocabulary(), merges=merges, model_max_length=TEXT_LENGTH)
 
 
-def make_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
-    config = CLIPTextConfig(
+def text_config(tokenizer: CLIPTokenizer, width: int, inner: int, layers: int) -> CLIPTextConfig:
+    """SD 1.5's text encoder with other sizes: of a word, inside of a layer, and how many layers."""
+    return CLIPTextConfig(
         vocab_size=len(tokenizer),
-        hidden_size=TEXT_WIDTH,
-        intermediate_size=2 * TEXT_WIDTH,
-        projection_dim=TEXT_WIDTH,
-        num_hidden_layers=2,
+        hidden_size=width,
+        intermediate_size=inner,
+        projection_dim=width,
+        num_hidden_layers=layers,
         num_attention_heads=4,
         max_position_embeddings=TEXT_LENGTH,
         hidden_act="quick_gelu",
@@ -53,7 +54,10 @@ def make_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    model = CLIPTextModel(config)
+
+
+def make_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
+    model = CLIPTextModel(text_config(tokenizer, TEXT_WIDTH, 2 * TEXT_WIDTH, layers=2))
     # CLIP starts its attention so small that the padding, most of the 77 tokens, hardly hears of the words
     amplify(model, 8.0, "v_proj", "out_proj")
     return model

@@ -15,7 +15,7 @@ import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
 from PIL import Image, ImageDraw
 from torch import Tensor, nn
-from transformers import CLIPTextConfig, CLIPTextModel
+from transformers import CLIPTextModel
 
 import random_checkpoint
 from diffusion_training import Cache, Options, Row, Training, filling, parser
@@ -49,21 +49,7 @@ def make_unet() -> UNet2DConditionModel:
 
 
 def make_text_encoder() -> CLIPTextModel:
-    tokenizer = make_tokenizer()
-    config = CLIPTextConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=TEXT_WIDTH,
-        intermediate_size=4 * TEXT_WIDTH,
-        projection_dim=TEXT_WIDTH,
-        num_hidden_layers=3,
-        num_attention_heads=4,
-        max_position_embeddings=TEXT_LENGTH,
-        hidden_act="quick_gelu",
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    return CLIPTextModel(config)
+    return CLIPTextModel(random_checkpoint.text_config(make_tokenizer(), TEXT_WIDTH, 4 * TEXT_WIDTH, layers=3))
 
 
 class Painter(nn.Module):

@@ -8,7 +8,6 @@ that fit just one of them, and for some that are not in it, down to those that d
 
 from __future__ import annotations
 
-import json
 import sys
 from functools import partial
 from pathlib import Path
@@ -30,10 +29,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import random_finders
 from clevam import detector
-from clevam.states import load_into, read_state
+from clevam.files import replacing
 from random_finders import halved, write_json
 from things import COLOURS, SHAPES, TEXTURES
-from training import fit, parser, pick_device, random_still, replacing
+from training import fit, go_on, parser, pick_device, random_still
 from world import Scene
 
 GROUNDING = random_finders.GROUNDING | {
@@ -201,13 +200,7 @@ def match(cost: Tensor) -> Tensor:
 
 def load(folder: Path, seed: int) -> torch.nn.Module:
     """The network of the weights in a folder, or a new one if there are none of these sizes."""
-    sizes, weights = folder / "config.json", folder / "weights.pth"
-    known = weights.exists() and json.loads(sizes.read_text()) == GROUNDING
-    torch.manual_seed(seed)
-    model = build()
-    if known:
-        load_into(model, read_state(str(weights), "--out"), str(weights), "--out")
-    return model
+    return go_on(build, folder / "config.json", GROUNDING, seed)
 
 
 def build() -> torch.nn.Module:
@@ -239,15 +232,18 @@ def calm(model: torch.nn.Module) -> None:
 def save(model: torch.nn.Module, folder: Path) -> None:
     """weights.pth in half precision, config.json and text/."""
     save_settings(folder)
-    replacing(folder / "weights.pth", lambda path: torch.save({"model": halved(model)}, path))
+    with replacing(folder / "weights.pth") as part:
+        torch.save({"model": halved(model)}, part)
 
 
 def save_settings(folder: Path) -> None:
-    replacing(folder / "config.json", lambda path: write_json(path, GROUNDING))
-    replacing(folder / "text" / "config.json", lambda path: write_json(path, BERT))
     options = {"tokenizer_class": "BertTokenizer", "do_lower_case": True}
-    replacing(folder / "text" / "tokenizer_config.json", lambda path: write_json(path, options))
-    replacing(folder / "text" / "vocab.txt", lambda path: path.write_text("\n".join([*TOKENS, ""])))
+    settings = {"config.json": GROUNDING, "text/config.json": BERT, "text/tokenizer_config.json": options}
+    for name, data in settings.items():
+        with replacing(folder / name) as part:
+            write_json(part, data)
+    with replacing(folder / "text" / "vocab.txt") as part:
+        part.write_text("\n".join([*TOKENS, ""]))
 
 
 def main() -> None:

@@ -7,7 +7,6 @@ Goes on from the weights in --out if they are of these sizes. Objects overlap, s
 
 from __future__ import annotations
 
-import json
 import sys
 from functools import partial
 from pathlib import Path
@@ -23,9 +22,9 @@ from torch.nn import functional as F
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 from clevam import segmenter
-from clevam.states import load_into, read_state
+from clevam.files import replacing
 from random_finders import halved, write_json
-from training import fit, parser, pick_device, random_still, replacing
+from training import fit, go_on, parser, pick_device, random_still
 
 SEGMENTATION = {
     "image_size": 192,
@@ -114,13 +113,7 @@ def iou_of(a: Tensor, b: Tensor) -> Tensor:
 
 def load(folder: Path, seed: int) -> Sam:
     """The network of the weights in a folder, or a new one if there are none of these sizes."""
-    sizes, weights = folder / "weights.json", folder / "weights.pth"
-    known = weights.exists() and json.loads(sizes.read_text()) == SEGMENTATION
-    torch.manual_seed(seed)
-    sam = build()
-    if known:
-        load_into(sam, read_state(str(weights), "--out"), str(weights), "--out")
-    return sam
+    return go_on(build, folder / "weights.json", SEGMENTATION, seed)
 
 
 def build() -> Sam:
@@ -133,8 +126,10 @@ def build() -> Sam:
 
 def save(sam: Sam, folder: Path) -> None:
     """weights.pth in half precision, and weights.json."""
-    replacing(folder / "weights.json", lambda path: write_json(path, SEGMENTATION))
-    replacing(folder / "weights.pth", lambda path: torch.save(halved(sam), path))
+    with replacing(folder / "weights.json") as part:
+        write_json(part, SEGMENTATION)
+    with replacing(folder / "weights.pth") as part:
+        torch.save(halved(sam), part)
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 import math
 import os
 import time
@@ -20,6 +21,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
+from clevam.files import replacing
+from clevam.states import load_into, read_state
 from world import TRAINING_SEEDS, Still, still
 
 matplotlib.use("Agg")
@@ -123,12 +126,15 @@ def progress(step: int, seconds: float, options: argparse.Namespace) -> float:
     return max(step / (options.steps or math.inf), seconds / (60 * (options.minutes or math.inf)))
 
 
-def replacing(path: Path, write: Callable[[Path], None]) -> None:
-    """Write a file under another name first: whoever reads it finds all of the old one or all of the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".part-{path.name}")
-    write(part)
-    part.replace(path)
+def go_on(build: Callable[[], torch.nn.Module], settings: Path, sizes: dict, seed: int) -> torch.nn.Module:
+    """The network of the weights.pth beside a file of settings, or a new one if that is not of these sizes."""
+    weights = settings.with_name("weights.pth")
+    known = weights.exists() and json.loads(settings.read_text()) == sizes
+    torch.manual_seed(seed)
+    model = build()
+    if known:
+        load_into(model, read_state(str(weights), "--out"), str(weights), "--out")
+    return model
 
 
 class Curve:
@@ -157,8 +163,10 @@ class Curve:
 
     def write(self) -> None:
         if self.rows:
-            replacing(self.path, lambda path: path.write_text("\n".join(self.lines()) + "\n"))
-            replacing(self.path.with_suffix(".png"), self.draw)
+            with replacing(self.path) as part:
+                part.write_text("\n".join(self.lines()) + "\n")
+            with replacing(self.path.with_suffix(".png")) as part:
+                self.draw(part)
 
     def lines(self) -> Iterable[str]:
         yield ",".join(self.rows[0])

@@ -9,9 +9,9 @@ from tokenizers.pre_tokenizers import ByteLevel
 from transformers import CLIPTokenizer
 
 from grounds import GROUNDS
+from random_checkpoint import TEXT_LENGTH
 from things import COLOURS, SHAPES, TEXTURES
 
-TEXT_LENGTH = 77  # tokens, as in Stable Diffusion
 END_OF_WORD = "</w>"
 
 

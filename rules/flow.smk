@@ -21,12 +21,12 @@ rule flow:
         "benchmarks/flow/{find}/{block}.tsv"
     conda:
         "../envs/flow.yaml"
-    threads: lambda wildcards: 4 if by_raft(wildcards) else 1
+    threads: lambda wildcards: 4 if by_raft(wildcards.find) else 1
     resources:
-        gpu=lambda wildcards: int(by_raft(wildcards)),
-        mem_mb=lambda wildcards: 12000 if by_raft(wildcards) else 2000,
+        gpu=lambda wildcards: int(by_raft(wildcards.find)),
+        mem_mb=lambda wildcards: 12000 if by_raft(wildcards.find) else 2000,
         runtime=60,
-        model=lambda wildcards: model("flow") if by_raft(wildcards) else "none",
+        model=lambda wildcards: model("flow") if by_raft(wildcards.find) else "none",
         device=RESOLVED.runtime.device,
     params:
         settings=flow_settings,

@@ -23,8 +23,8 @@ rule masks:
     conda:
         "../envs/masks.yaml"
     resources:
-        gpu=lambda wildcards: int(by_words(wildcards)),
-        mem_mb=lambda wildcards: 12000 if by_words(wildcards) else 4000,
+        gpu=lambda wildcards: int(by_words(wildcards.find)),
+        mem_mb=lambda wildcards: 12000 if by_words(wildcards.find) else 4000,
         runtime=60,
         models=lambda wildcards: os.pathsep.join(mask_models(wildcards)) or "none",
         device=RESOLVED.runtime.device,

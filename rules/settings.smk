@@ -14,15 +14,18 @@ def pictures(stage, name, video):
 WORDS = ("detector.weights", "detector.config", "detector.text", "segmenter")
 
 
+def by_words(find):
+    return FINDS[find].masks["method"] == "grounded_sam"
+
+
+def by_raft(find):
+    return FINDS[find].flow["method"] == "raft"
+
+
 def model_keys(job):
     """The keys of `models` whose weights a job needs."""
-    find = FINDS[JOBS[job].find]
-    words = WORDS if find.masks["method"] == "grounded_sam" else ()
-    return ["diffusion", *words, *(["flow"] if find.flow["method"] == "raft" else [])]
-
-
-def by_words(wildcards):
-    return FINDS[wildcards.find].masks["method"] == "grounded_sam"
+    find = JOBS[job].find
+    return ["diffusion", *(WORDS if by_words(find) else ()), *(["flow"] if by_raft(find) else ())]
 
 
 def mask_files(wildcards):
@@ -31,7 +34,7 @@ def mask_files(wildcards):
     if masks["method"] == "box":
         return []
     names = [f"{idx}.png" for idx in keyframes_in(video, wildcards.block)]
-    if masks["method"] == "grounded_sam":
+    if by_words(wildcards.find):
         return [f"keyframes/{video}/{name}" for name in names]
     path = masks_path(wildcards.find)
     if not os.path.isdir(path):
@@ -40,7 +43,7 @@ def mask_files(wildcards):
 
 
 def mask_models(wildcards):
-    return [model(key) for key in WORDS] if by_words(wildcards) else []
+    return [model(key) for key in WORDS] if by_words(wildcards.find) else []
 
 
 def mask_weights(wildcards):
@@ -54,7 +57,7 @@ def mask_settings(wildcards):
     find = FINDS[wildcards.find]
     method, regions = find.masks["method"], find.regions
     labels = [region["label"] for region in regions]
-    if method == "grounded_sam":
+    if by_words(wildcards.find):
         phrases = [None if region["find"] in WHOLE else region["find"] for region in regions]
         used = dict(phrases=phrases, labels=labels, threshold=find.masks["threshold"])
         used["weights"] = mask_weights(wildcards)
@@ -134,14 +137,10 @@ def motion_in(wildcards):
     return [m for m in plan_of(wildcards.find)["motion"] if m[0] <= last and m[1] >= first]
 
 
-def by_raft(wildcards):
-    return FINDS[wildcards.find].flow["method"] == "raft"
-
-
 def flow_settings(wildcards):
     """What the method uses, and no more."""
     find = FINDS[wildcards.find]
-    if by_raft(wildcards):
+    if by_raft(wildcards.find):
         used = dict(weights=fingerprint(model("flow")))
     else:
         used = dict(preset=find.flow["preset"])

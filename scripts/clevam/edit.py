@@ -30,6 +30,19 @@ class Keyframe:
     crop: dict
 
 
+@dataclass(frozen=True)
+class Opened:
+    """A keyframe in memory: its picture, uint8 RGB [H, W, 3], and labels, uint8 [H, W]; of its crop the piece that the
+    model works on, uint8 RGB at work size, the latent of it, and inside, its labels at latent size."""
+
+    picture: np.ndarray
+    labels: np.ndarray
+    box: list[int]
+    piece: np.ndarray
+    latent: Tensor
+    inside: Tensor
+
+
 def reference(keyframe: Keyframe, picture: str, cache: str, *, settings: Settings, machine: Machine) -> None:
     """Edit the reference keyframe; write it as PNG to `picture` and its attention into the folder `cache`."""
     editor = Editor(settings, machine)
@@ -105,40 +118,37 @@ class Editor:
         All crops have one `work` size. read, write: the reference's attention.
         """
         opened = [self.open(keyframe) for keyframe in keyframes]
-        clean = torch.cat([latent for _, latent, _ in opened])
+        clean = torch.cat([one.latent for one in opened])
         width, height = keyframes[0].crop["work"]
         model, source_contexts, contexts = self.model, [], []
-        for piece, _, inside in opened:
-            given = self.attention | {"channels": model.channels(piece, inside)}
-            added = [model.added(pooled, (height, width)) for pooled in (self.source_pooled, self.pooled)]
-            source_contexts.append(Context(inside, self.source_texts, added=added[0], **given))
-            contexts.append(Context(inside, self.texts, added=added[1], **given))
+        added = [model.added(pooled, (height, width)) for pooled in (self.source_pooled, self.pooled)]
+        for one in opened:
+            given = self.attention | {"channels": model.channels(one.piece, one.inside)}
+            source_contexts.append(Context(one.inside, self.source_texts, added=added[0], **given))
+            contexts.append(Context(one.inside, self.texts, added=added[1], **given))
         source = sampler.invert(model.unet, self.schedule, clean, source_contexts)
         start = source[0] if self.options["start"] == "inversion" else self.noise(clean)
         guidance = self.options["guidance"]
         latents = sampler.edit(model.unet, self.schedule, start, source, contexts, guidance, read, write)
-        return [self.close(k, model.to_pixels(z[None])) for k, z in zip(keyframes, latents, strict=True)]
+        return [self.close(one, model.to_pixels(z[None])) for one, z in zip(opened, latents, strict=True)]
 
-    def open(self, keyframe: Keyframe) -> tuple[np.ndarray, Tensor, Tensor]:
-        """What the model works on: the crop, uint8 RGB at work size, its latent, and the labels at latent size."""
-        picture, labels = images.read_rgb(keyframe.picture), self.labels(keyframe)
+    def open(self, keyframe: Keyframe) -> Opened:
+        """Read a keyframe and prepare it for the model."""
+        picture = images.read_rgb(keyframe.picture)
+        labels = images.read_labels(keyframe.mask, len(self.settings["find"]))
         box, (width, height) = keyframe.crop["box"], keyframe.crop["work"]
         piece = cv2.resize(cut(picture, box), (width, height), interpolation=_filter(box[2] > width))
-        clean = self.model.to_latent(piece)
-        return piece, clean, self.latent_labels(cut(labels, box, "constant"), clean.shape[-2:])
+        latent = self.model.to_latent(piece)
+        inside = self.latent_labels(cut(labels, box, "constant"), latent.shape[-2:])
+        return Opened(picture, labels, box, piece, latent, inside)
 
-    def close(self, keyframe: Keyframe, painted: np.ndarray) -> np.ndarray:
+    def close(self, opened: Opened, painted: np.ndarray) -> np.ndarray:
         """The whole keyframe with the painted crop, float32 RGB at work size, in its place."""
-        box = keyframe.crop["box"]
+        box = opened.box
         painted = cv2.resize(painted, tuple(box[2:]), interpolation=_filter(box[2] < painted.shape[1]))
         # Wider than the rim that `out` blends over, so that there the result has a single feather.
         rim = self.settings["feather"]
-        return paste(
-            images.read_rgb(keyframe.picture), painted, box, feather(self.labels(keyframe) > 0, rim, 2 * rim + 1)
-        )
-
-    def labels(self, keyframe: Keyframe) -> np.ndarray:
-        return images.read_labels(keyframe.mask, len(self.settings["find"]))
+        return paste(opened.picture, painted, box, feather(opened.labels > 0, rim, 2 * rim + 1))
 
     def latent_labels(self, labels: np.ndarray, size: tuple[int, int]) -> Tensor:
         """uint8 [H, W] labels of a crop as int64 [h, w] at latent size."""

@@ -18,7 +18,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
     discard(temporary)
     try:
         yield temporary
-        discard(path)
+        if path.is_dir() or temporary.is_dir():  # a file takes another's place at once, a folder only an empty one
+            discard(path)
         temporary.replace(path)
     finally:
         discard(temporary)

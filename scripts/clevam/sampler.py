@@ -89,8 +89,9 @@ def edit(
             reference, written = read(i) if read else None, {} if write else None
             for context in contexts:
                 context.read, context.write = reference, written
-            output = predict(unet, z.repeat_interleave(2, 0), t, contexts)
-            without, wanted = schedule.noise(output, z.repeat_interleave(2, 0), i).unflatten(0, (-1, 2)).unbind(1)
+            pairs = z.repeat_interleave(2, 0)
+            output = predict(unet, pairs, t, contexts)
+            without, wanted = schedule.noise(output, pairs, i).unflatten(0, (-1, 2)).unbind(1)
             z = schedule.move(z, without + guidance * (wanted - without), i, i + 1)
             z = inside * z + (1 - inside) * source[i + 1]
             if write:
