@@ -16,7 +16,8 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "demo"))
 
-from random_checkpoint import make_scheduler, vocabulary
+from checkpoint import make_scheduler
+from words import ENDS, letters
 
 XL = {
     "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
@@ -109,10 +110,10 @@ def write(folder: Path, layout: str, *, full: bool, dtype: torch.dtype = torch.f
 
 def tokenizer_files(size: int) -> tuple[dict[str, int], list[tuple[str, str]]]:
     """A vocabulary of `size` tokens and its merges: single bytes, then pairs of them, as many as are needed."""
-    *single, start, end = (t for t in vocabulary() if len(t) == 1 or t.endswith("</w>") and len(t) == 5 or "|" in t)
-    letters = [t for t in single if len(t) == 1]
-    merges = list(itertools.islice(itertools.product(letters, letters), size - len(single) - 2))
-    tokens = [*single, *("".join(pair) for pair in merges), start, end]
+    single = letters()
+    pairs = itertools.product(single[:256], repeat=2)
+    merges = list(itertools.islice(pairs, size - len(single) - len(ENDS)))
+    tokens = [*single, *("".join(pair) for pair in merges), *ENDS]
     return {token: i for i, token in enumerate(tokens)}, merges
 
 

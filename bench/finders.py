@@ -16,7 +16,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "demo")]
 
 from clevam import detector  # noqa: E402
-from random_finders import BERT, TOKENS, write_json  # noqa: E402
+from clevam.files import write_json  # noqa: E402
+from train_grounding import BERT, TOKENS  # noqa: E402
 
 BERT_BASE = {"vocab_size": 30522, "hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12}
 BERT_BASE |= {"intermediate_size": 3072, "max_position_embeddings": 512}

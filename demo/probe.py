@@ -2,6 +2,7 @@
 
     look = read(picture, mask)       # Look(shape="star", colour="blue", texture="dotted")
     kind = ground(picture, ~mask)    # "grass"
+    kind, mask = find(picture)       # where nothing is known of a picture but that it shows one object
 
     python demo/probe.py --seeds 900000:900200     # its own accuracy, on true scenes
 
@@ -26,6 +27,7 @@ from grounds import GROUNDS, mix
 from things import COLOURS, SHAPES, TEXTURES, Look, second_tone
 from world import Still, pixel_centres, still
 
+LEAST_PIXELS = 24  # of an object of which anything can be said
 MANY = 700  # pixels that are enough to look at
 BRIGHTNESS = np.linspace(0.6, 1.2, 9)  # of a surface, from the rim in the shade to the side towards the light
 WEIGHTS = np.linspace(0, 1, 5)  # of the second tone in a pixel
@@ -193,6 +195,7 @@ def likeness(texture: str, local: np.ndarray, second: np.ndarray, soft: float) -
 # ---- backgrounds -------------------------------------------------------------------------------------------------
 
 BINS = 12  # of each of red, green and blue
+RIM = 8  # pixels of a picture that are mostly background
 
 
 def ground(picture: np.ndarray, outside: np.ndarray) -> str:
@@ -201,10 +204,51 @@ def ground(picture: np.ndarray, outside: np.ndarray) -> str:
     return max(GROUNDS, key=lambda kind: counts @ np.log(palette(kind)))
 
 
+def find(picture: np.ndarray) -> tuple[str, np.ndarray]:
+    """The background's kind and the mask, bool [H, W], of the only object in a picture, RGB uint8 [H, W, 3].
+
+    The object is the largest patch of colours that are likelier on objects than on this background.
+    """
+    mask = np.pad(np.zeros(np.subtract(picture.shape[:2], 2 * RIM), bool), RIM, constant_values=True)
+    kind, index = ground(picture, mask), bins(picture)
+    for _ in range(2):
+        excess = np.log(object_palette()[index]) - np.log(palette(kind)[index])
+        likely = cv2.GaussianBlur(np.clip(excess, -4, 4).astype(np.float32), (0, 0), 1.0) > 0
+        mask = largest(np.uint8(likely))
+        kind = ground(picture, ~mask)
+    return kind, mask
+
+
+def largest(mask: np.ndarray) -> np.ndarray:
+    """The largest connected part of a mask, gaps of a few pixels bridged and crumbs left out: uint8 to bool [H, W]."""
+    wide, narrow = (cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)) for side in (7, 3))
+    bridged = cv2.morphologyEx(np.pad(mask, RIM, "edge"), cv2.MORPH_CLOSE, wide)[RIM:-RIM, RIM:-RIM]
+    _, parts, figures, _ = cv2.connectedComponentsWithStats(cv2.morphologyEx(bridged, cv2.MORPH_OPEN, narrow))
+    areas = figures[1:, cv2.CC_STAT_AREA]
+    return parts == 1 + areas.argmax() if len(areas) else np.zeros(mask.shape, bool)
+
+
+def bins(pixels: np.ndarray) -> np.ndarray:
+    """The number of each colour's bin: RGB [..., 3] in [0, 255] to int64 [...]."""
+    red, green, blue = np.moveaxis(np.clip(pixels, 0, 255) * (BINS / 256), -1, 0).astype(int)
+    return (red * BINS + green) * BINS + blue
+
+
 def histogram(pixels: np.ndarray) -> np.ndarray:
     """Shares of the colours: RGB [N, 3] in [0, 255] to float64 [BINS ** 3]."""
-    red, green, blue = (np.clip(pixels, 0, 255) * (BINS / 256)).astype(int).T
-    return np.bincount((red * BINS + green) * BINS + blue, minlength=BINS**3) / len(pixels)
+    return np.bincount(bins(pixels), minlength=BINS**3) / len(pixels)
+
+
+@lru_cache
+def object_palette() -> np.ndarray:
+    """How often each colour is seen on objects, mostly in their first tone: float64 [BINS ** 3]."""
+    grain = np.random.default_rng(0).normal(0, 5, (8, 3))
+    lights = np.linspace(BRIGHTNESS[0], BRIGHTNESS[-1], 27)[:, None, None]
+    counts = np.zeros(BINS**3)
+    for colour, weight in product(COLOURS, WEIGHTS):
+        tone = mix(np.array(COLOURS[colour], float), np.array(second_tone(colour)), weight)
+        counts += histogram((tone * lights + grain).reshape(-1, 3)) * (3 if weight == 0 else 1)
+    return counts / counts.sum() + 1e-5
 
 
 @lru_cache
@@ -213,9 +257,17 @@ def palette(kind: str) -> np.ndarray:
     side = np.arange(96) / 96
     zooms = enumerate([0.6, 0.9, 1.2] * 8)
     samples = [GROUNDS[kind].paint(side * zoom, side[:, None] * zoom, seed) for seed, zoom in zooms]
-    pixels = np.reshape(samples, (-1, 3))
-    shade = 1 - GROUNDS[kind].shadow
-    return 0.9 * histogram(pixels) + 0.1 * histogram(pixels * (1 + shade) / 2) + 1e-5
+    pixels, shadow = np.reshape(samples, (-1, 3)), GROUNDS[kind].shadow
+    shaded = np.mean([histogram(pixels * (1 - shadow * share)) for share in (0.25, 0.5, 0.75, 1)], axis=0)
+    return 0.8 * histogram(pixels) + 0.2 * shaded + 1e-5
+
+
+def judge(picture: np.ndarray, look: Look, kind: str) -> dict[str, bool]:
+    """What is right in a picture that shall show one object, with this look, on this kind of background."""
+    there, mask = find(picture)
+    read_as = read(picture, mask) if mask.sum() >= LEAST_PIXELS else None
+    looks = {name: getattr(read_as, name, None) == getattr(look, name) for name in ("colour", "texture", "shape")}
+    return looks | {"background": there == kind}
 
 
 # ---- its own accuracy --------------------------------------------------------------------------------------------
@@ -228,7 +280,7 @@ def visible(shown: Still, k: int) -> float:
     return (shown.labels == k).sum() / max(1, shown.scene.covers(beyond, 0, k).sum())
 
 
-def accuracy(seeds: range, least: int = 24, share: float = 0.8) -> dict[str, tuple[int, int]]:
+def accuracy(seeds: range, least: int = LEAST_PIXELS, share: float = 0.8) -> dict[str, tuple[int, int]]:
     """How many of each are read right, of how many: all objects of at least this many pixels, most of them seen."""
     right = {name: [] for name in ("colour", "texture", "shape", "background")}
     for seed in tqdm(seeds, unit="scene"):

@@ -8,16 +8,25 @@ import numpy as np
 
 from grounds import GROUNDS
 from shots import Motion, fixed
-from things import with_article
+from things import SAME, with_article
 from world import Scene, still
 
 
 def picture(seed: int, side: int) -> tuple[np.ndarray, str]:
     """A square picture, RGB uint8 [side, side, 3], and what is in it: a still, or as often a close-up."""
-    if np.random.default_rng([seed, 2]).uniform() < 0.5:
-        return close_up(seed, side)
-    whole = still(seed, (side, side))
-    return whole.picture, whole.caption
+    rng = np.random.default_rng([seed, 2])
+    if rng.uniform() < 0.5:
+        image, caption = close_up(seed, side)
+    else:
+        image, _, _, caption, *_ = still(seed, (side, side))
+    return image, reworded(rng, caption)
+
+
+def reworded(rng: np.random.Generator, text: str) -> str:
+    """The same, now and then with another word for a shape."""
+    for other, word in SAME.items():
+        text = text.replace(word, other) if rng.uniform() < 0.3 else text
+    return text
 
 
 def close_up(seed: int, side: int) -> tuple[np.ndarray, str]:

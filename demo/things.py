@@ -95,6 +95,8 @@ SHAPES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "moon": moon,
 }
 
+SAME = {"ball": "circle"}  # other words for shapes
+
 # ---- textures ----------------------------------------------------------------------------------------------------
 # Local points complex [...], width of a soft edge in radii -> weight of the second tone, float64 in [0, 1].
 

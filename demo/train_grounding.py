@@ -1,21 +1,23 @@
 """Train the demo world's GroundingDINO: phrases to boxes around what is seen of the objects they name.
 
-    python demo/train_grounding.py --minutes 600
+    python demo/train_grounding.py [--out demo/models/grounding] [--minutes 600] [--resume]
 
-Goes on from the weights in --out if they are of these sizes. A caption asks for some objects of a still, by any words
+A caption asks for some objects of a still, by any words
 that fit just one of them, and for some that are not in it, down to those that differ in nothing but their texture.
 """
 
 from __future__ import annotations
 
+import string
 import sys
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from groundingdino.models.GroundingDINO.utils import sigmoid_focal_loss
+from groundingdino.models.GroundingDINO.utils import gen_encoder_output_proposals, sigmoid_focal_loss
 from groundingdino.util.box_ops import box_cxcywh_to_xyxy
 from groundingdino.util.misc import inverse_sigmoid
 from PIL import Image
@@ -27,30 +29,68 @@ from transformers import BertTokenizerFast
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
-import random_finders
+from batches import drawn, random_still
 from clevam import detector
-from clevam.files import replacing
-from random_finders import halved, write_json
-from things import COLOURS, SHAPES, TEXTURES
-from training import fit, go_on, parser, pick_device, random_still
+from clevam.files import replacing, write_json
+from clevam.states import load_into, read_state
+from scenery import reworded
+from things import COLOURS, SAME, SHAPES, TEXTURES
+from training import Losses, Options, Training, halved, parse
 from world import Scene
 
-GROUNDING = random_finders.GROUNDING | {
-    "backbone": {"embed_dim": 24, "depths": [2, 2, 2, 2], "num_heads": [1, 2, 4, 8], "window_size": 6},
+# GroundingDINO's own settings (its SwinT-OGC configuration), but for the sizes. Its width is 256 whatever the settings.
+GROUNDING = {
+    "backbone": {"embed_dim": 24, "depths": [2, 2, 2, 2], "num_heads": [1, 2, 4, 8], "window_size": 5},
+    "position_embedding": "sine",
+    "pe_temperatureH": 20,
+    "pe_temperatureW": 20,
+    "return_interm_indices": [1, 2, 3],
+    "backbone_freeze_keywords": None,
     "enc_layers": 1,
     "dec_layers": 2,
+    "pre_norm": False,
     "dim_feedforward": 256,
+    "hidden_dim": 256,
+    "dropout": 0.0,
+    "nheads": 8,
     "num_queries": 30,
+    "query_dim": 4,
+    "num_patterns": 0,
     "num_feature_levels": 3,
+    "enc_n_points": 4,
+    "dec_n_points": 4,
+    "two_stage_type": "standard",
+    "two_stage_bbox_embed_share": False,
+    "two_stage_class_embed_share": False,
+    "transformer_activation": "relu",
+    "dec_pred_bbox_embed_share": True,
+    "embed_init_tgt": True,
+    "max_text_len": 256,
+    "use_text_enhancer": True,
+    "use_fusion_layer": True,
+    "use_text_cross_attention": True,
+    "text_dropout": 0.0,
+    "fusion_dropout": 0.0,
     "fusion_droppath": 0.0,
-    "size": 192,
-    "longest": 384,
+    "sub_sentence_present": True,
+    "size": 160,
+    "longest": 320,
 }
-# Each word of the world is one token; letters spell any other.
-SAME = {"ball": "circle"}  # other words for shapes
-TOKENS = [*random_finders.TOKENS, "a", "an", "the", *COLOURS, *TEXTURES, *SHAPES, *SAME]
-TOKENS = list(dict.fromkeys(TOKENS))  # "a" is a letter too
-BERT = random_finders.BERT | {"vocab_size": len(TOKENS), "hidden_size": 64, "intermediate_size": 128}
+
+# Special tokens, the two that separate phrases, letters alone and inside of a word, so that any word can be read, and
+# the words of the world.
+LETTERS = [*string.ascii_lowercase, *string.digits, *"'-,"]
+TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", "?", *LETTERS, *(f"##{letter}" for letter in LETTERS)]
+TOKENS += ["the", "an", *COLOURS, *TEXTURES, *SHAPES, *SAME]
+BERT = {
+    "model_type": "bert",
+    "vocab_size": len(TOKENS),
+    "hidden_size": 64,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 128,
+    "max_position_embeddings": 256,
+}
 
 SIZES, SHARES = ((128, 128), (192, 192), (144, 256)), (0.7, 0.1, 0.2)  # of the stills: pixels, how often
 OBJECTS = 3  # at most in a still
@@ -89,7 +129,7 @@ def ask(rng: np.random.Generator, scene: Scene, seen: list[int]) -> tuple[list[s
     asked += [(absent(rng, scene), 0) for _ in range(rng.integers(0 if asked else 1, 3))]
     rng.shuffle(asked)
     phrases, named = zip(*asked, strict=True)
-    return [reworded(rng, phrase) for phrase in phrases], [int(k) for k in named]
+    return [spoken(rng, phrase) for phrase in phrases], [int(k) for k in named]
 
 
 def reference(rng: np.random.Generator, scene: Scene, k: int) -> str:
@@ -106,12 +146,10 @@ def absent(rng: np.random.Generator, scene: Scene) -> str:
     return name if any(look.fits(tuple(short)) for look in scene.things) else f"the {' '.join(short)}"
 
 
-def reworded(rng: np.random.Generator, phrase: str) -> str:
+def spoken(rng: np.random.Generator, phrase: str) -> str:
     """The same with another article or none, and now and then another word for the shape."""
     article = rng.choice(["the ", "the ", "a ", ""])
-    words = phrase.removeprefix("the ")
-    for other, word in SAME.items():
-        words = words.replace(word, other) if rng.uniform() < 0.3 else words
+    words = reworded(rng, phrase.removeprefix("the "))
     return article.replace("a ", "an " if words[0] in "aeiou" else "a ") + words
 
 
@@ -125,42 +163,80 @@ def tokens_of(phrases: list[str], tokenizer: BertTokenizerFast) -> list[list[int
 # ---- loss --------------------------------------------------------------------------------------------------------
 
 
-def predict(model: torch.nn.Module, pictures: Tensor, captions: list[str]) -> list[tuple[Tensor, Tensor]]:
-    """Logits [B, Q, 256] and boxes [B, Q, 4] of the encoder's proposals and of every layer of the decoder.
+class Prediction(NamedTuple):
+    """What one stage of the network says."""
 
-    The network itself returns those of the last layer only, so the others are computed again from what goes through it.
+    logits: Tensor  # [B, Q, 256], of each token of the caption; minus infinity where it has none
+    boxes: Tensor  # [B, Q, 4]
+
+
+def predict(model: torch.nn.Module, pictures: Tensor, captions: list[str]) -> tuple[Prediction, Tensor, list]:
+    """What the encoder says at every place, the centre and size that each place starts from [S, 4], and what each layer
+    of the decoder says of its queries.
+
+    The network itself returns the last layer only, so the others are computed again from what goes through it.
     """
-    seen = {}
-    hook = model.transformer.register_forward_hook(lambda _, inputs, out: seen.update(text=inputs[-1], out=out))
+    transformer, seen = model.transformer, {}
+    hooks = [
+        transformer.encoder.register_forward_hook(
+            lambda _, inputs, options, out: seen.update(options, memory=out[0]), with_kwargs=True
+        ),
+        transformer.register_forward_hook(lambda _, inputs, out: seen.update(text=inputs[-1], out=out)),
+    ]
     model(pictures, captions=captions)
-    hook.remove()
-    features, references, proposals, proposed, _ = seen["out"]
-    results = [(model.transformer.enc_out_class_embed(proposals[-1], seen["text"]), proposed[-1])]
+    for hook in hooks:
+        hook.remove()
+    memory, starts = gen_encoder_output_proposals(seen["memory"], seen["key_padding_mask"], seen["spatial_shapes"])
+    memory = transformer.enc_output_norm(transformer.enc_output(memory))
+    moved = (transformer.enc_out_bbox_embed(memory) + starts).sigmoid()
+    places = Prediction(transformer.enc_out_class_embed(memory, seen["text"]), moved)
+    layers, (features, references, *_) = [], seen["out"]
     for feature, reference, classes, box in zip(
         features, references, model.class_embed, model.bbox_embed, strict=False
     ):
         moved = (box(feature) + inverse_sigmoid(reference)).sigmoid()
-        results.append((classes(feature, seen["text"]), moved))
-    return results
+        layers.append(Prediction(classes(feature, seen["text"]), moved))
+    return places, starts[0].sigmoid(), layers
 
 
-def losses_of(model: torch.nn.Module, batch: dict) -> dict[str, Tensor]:
-    layers = [losses_of_layer(*each, batch) for each in predict(model, batch["pictures"], batch["captions"])]
-    return {name: sum(layer[name] for layer in layers) / len(layers) for name in layers[0]}
+def losses_of(model: torch.nn.Module, batch: dict) -> Losses:
+    """The detector's own losses for its layers, each object matched to one query; and for every place of the encoder,
+    where an object has several: they teach the network to see long before its queries find anything.
+    """
+    places, starts, layers = predict(model, batch["pictures"], batch["captions"])
+    there = batch["words"].any(2)
+    pairs = [near(batch["boxes"], there, starts)]
+    for layer in layers:
+        query = match(cost_of(*layer, batch).masked_fill(~there[..., None], 0))  # [B, N]
+        pairs.append(F.one_hot(query, layer.boxes.shape[1]).bool() & there[..., None])
+    losses = [losses_of_stage(*each, batch) for each in zip([places, *layers], pairs, strict=True)]
+    return {name: sum(stage[name] for stage in losses) / len(losses) for name in losses[0]}
 
 
-def losses_of_layer(logits: Tensor, boxes: Tensor, batch: dict) -> dict[str, Tensor]:
-    """Contrastive focal loss of the words, and L1 and GIoU of the boxes that are matched to objects."""
-    words, known = batch["words"], logits.isfinite()  # minus infinity where the caption has no token
+def near(boxes: Tensor, there: Tensor, starts: Tensor) -> Tensor:
+    """Places that stand for an object: those around its centre, on the level that suits its size.
+
+    boxes: [B, N, 4]; there: bool [B, N]; starts: [S, 4], whose sizes are 0.05, 0.1 and 0.2 by level, about a cell
+    of each at 160 pixels. Returns bool [B, N, S].
+    """
+    cell = starts[:, 2]
+    level = (1 + (boxes[..., 2:].amax(2) / 0.25).log2().floor()).clamp(0, 2)
+    suits = (cell / 0.05).log2().round() == level[..., None]
+    away = (boxes[:, :, None, :2] - starts[:, :2]).abs().amax(3)
+    chosen = suits & (away < 1.2 * cell) & there[..., None]
+    return chosen & (away <= away.masked_fill(~chosen, torch.inf).amin(1, keepdim=True))  # one object per place
+
+
+def losses_of_stage(prediction: Prediction, pairs: Tensor, batch: dict) -> Losses:
+    """Contrastive focal loss of the words, L1 and GIoU of the boxes. pairs: bool [B, N, Q], which stand for which."""
+    logits, boxes = prediction
+    known = logits.isfinite()  # minus infinity where the caption has no token
     logits = logits.masked_fill(~known, 0)
-    there = words.any(2)
-    count = there.sum().clamp(min=1)
-    query = match(cost_of(logits, boxes, batch).masked_fill(~there[..., None], 0))  # [B, N]
-    row = torch.arange(len(query), device=query.device)[:, None]
-    targets = torch.zeros_like(logits)
-    targets[row.expand_as(query)[there], query[there]] = words[there]
+    count = pairs.sum().clamp(min=1)
+    targets = pairs.float().transpose(1, 2) @ batch["words"]
     focal = sigmoid_focal_loss(logits, targets, count, no_reduction=True) * known
-    found, wanted = boxes[row, query][there], batch["boxes"][there]
+    row, n, query = pairs.nonzero(as_tuple=True)
+    found, wanted = boxes[row, query], batch["boxes"][row, n]
     return {
         "words": focal.sum() / count,
         "sides": 5 * F.l1_loss(found, wanted, reduction="sum") / count,
@@ -172,6 +248,7 @@ def losses_of_layer(logits: Tensor, boxes: Tensor, batch: dict) -> dict[str, Ten
 def cost_of(logits: Tensor, boxes: Tensor, batch: dict) -> Tensor:
     """What it costs to take query q for object n: [B, N, Q]. As published: 2 for words, 5 for sides, 2 for overlap."""
     words = batch["words"] / batch["words"].sum(2, keepdim=True).clamp(min=1)
+    logits = logits.masked_fill(~logits.isfinite(), 0)  # where the caption has no token, and nothing to find
     one, zero = (sigmoid_focal_loss(logits, torch.full_like(logits, x), 1, no_reduction=True) for x in (1, 0))
     name = words @ (one - zero).transpose(1, 2)
     found, wanted = torch.broadcast_tensors(boxes[:, None], batch["boxes"][:, :, None])
@@ -198,9 +275,14 @@ def match(cost: Tensor) -> Tensor:
 # ---- weights -----------------------------------------------------------------------------------------------------
 
 
-def load(folder: Path, seed: int) -> torch.nn.Module:
-    """The network of the weights in a folder, or a new one if there are none of these sizes."""
-    return go_on(build, folder / "config.json", GROUNDING, seed)
+def load(options: Options) -> torch.nn.Module:
+    """The network with the weights that were written, or with first ones."""
+    torch.manual_seed(options.seed)
+    model = build()
+    if options.resume:
+        weights = str(options.out / "weights.pth")
+        load_into(model, read_state(weights, "--out"), weights, "--out")
+    return model
 
 
 def build() -> torch.nn.Module:
@@ -246,11 +328,12 @@ def save_settings(folder: Path) -> None:
         part.write_text("\n".join([*TOKENS, ""]))
 
 
-def main() -> None:
-    options = parser(__doc__, "grounding", batch=8, rate=4e-4).parse_args()
-    model = load(options.out, options.seed).to(pick_device(options.device))
-    fit(model, partial(draw, batch=options.batch, tokenizer=model.tokenizer), losses_of, partial(save, model), options)
+def train(options: Options) -> None:
+    model = load(options)
+    training = Training(model, options)
+    batches = drawn(partial(draw, batch=options.batch, tokenizer=model.tokenizer), training)
+    training.run(lambda: losses_of(training.model, next(batches)), partial(save, folder=options.out))
 
 
 if __name__ == "__main__":
-    main()
+    train(parse(__doc__, "grounding", minutes=600, batch=8, rate=4e-4))

@@ -1,8 +1,8 @@
 """Train the demo world's Segment Anything: a box to the mask of what is seen of the object in it.
 
-    python demo/train_segmentation.py --minutes 120
+    python demo/train_segmentation.py [--out demo/models/segmentation] [--minutes 120] [--resume]
 
-Goes on from the weights in --out if they are of these sizes. Objects overlap, so a box may hold parts of several.
+Objects overlap, so a box may hold parts of several.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
+from batches import drawn, random_still
 from clevam import segmenter
-from clevam.files import replacing
-from random_finders import halved, write_json
-from training import fit, go_on, parser, pick_device, random_still
+from clevam.files import replacing, write_json
+from clevam.states import load_into, read_state
+from training import Losses, Options, Training, halved, parse
 
 SEGMENTATION = {
     "image_size": 192,
@@ -88,7 +89,7 @@ def decode(sam: Sam, features: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
     return sam.mask_decoder(features[None], position, sparse, dense, multimask_output=False)
 
 
-def losses_of(sam: Sam, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+def losses_of(sam: Sam, batch: dict[str, Tensor]) -> Losses:
     masks = batch["masks"]
     logits, quality = predict(sam, batch["pictures"], batch["boxes"], tuple(masks.shape[-2:]))
     shares = logits.sigmoid()
@@ -111,9 +112,14 @@ def iou_of(a: Tensor, b: Tensor) -> Tensor:
 # ---- weights -----------------------------------------------------------------------------------------------------
 
 
-def load(folder: Path, seed: int) -> Sam:
-    """The network of the weights in a folder, or a new one if there are none of these sizes."""
-    return go_on(build, folder / "weights.json", SEGMENTATION, seed)
+def load(options: Options) -> Sam:
+    """The network with the weights that were written, or with first ones."""
+    torch.manual_seed(options.seed)
+    sam = build()
+    if options.resume:
+        weights = str(options.out / "weights.pth")
+        load_into(sam, read_state(weights, "--out"), weights, "--out")
+    return sam
 
 
 def build() -> Sam:
@@ -132,11 +138,11 @@ def save(sam: Sam, folder: Path) -> None:
         torch.save(halved(sam), part)
 
 
-def main() -> None:
-    options = parser(__doc__, "segmentation", batch=8, rate=1e-3).parse_args()
-    sam = load(options.out, options.seed).to(pick_device(options.device))
-    fit(sam, partial(draw, batch=options.batch), losses_of, partial(save, sam), options)
+def train(options: Options) -> None:
+    training = Training(load(options), options)
+    batches = drawn(partial(draw, batch=options.batch), training)
+    training.run(lambda: losses_of(training.model, next(batches)), partial(save, folder=options.out))
 
 
 if __name__ == "__main__":
-    main()
+    train(parse(__doc__, "segmentation", minutes=120, batch=8, rate=1e-3))

@@ -2,8 +2,8 @@
 
     python demo/train_vae.py [--out demo/models/diffusion] [--minutes 30] [--resume]
 
-It learns on crops of 64 x 64 pixels; having no attention it works at any size. Comes before train_diffusion.py, whose
-latents it defines.
+It learns on crops of 32 x 32 pixels, then of 64 x 64; having no attention it works at any size. Comes before
+train_diffusion.py, whose latents it defines.
 """
 
 import shutil
@@ -16,12 +16,14 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-import random_checkpoint
-from diffusion_training import Cache, Options, Row, Training, filling, parser
+from cache import Cache, Row, filling
+from checkpoint import strip
 from scenery import picture
+from training import Losses, Options, Training, parse
 from world import MEASURING_SEEDS, still
 
-SIDE, CROP = 128, 64  # pixels
+SIDE = 128  # pixels
+CROPS, SMALL = (32, 64), 0.7  # sides in pixels, and the share of the run at the smaller one, four times as fast
 KL = 1e-6  # weight of the latents' distance from a standard normal distribution
 EDGES = 0.5  # weight of the differences between neighbouring pixels
 
@@ -47,19 +49,20 @@ def make_row(seed: int) -> Row:
     return {"picture": picture(seed, SIDE)[0].transpose(2, 0, 1)}
 
 
-def crops(pictures: Tensor, rng: np.random.Generator) -> Tensor:
-    """uint8 [B, 3, H, W] to a random square of each: float32 [B, 3, CROP, CROP] in -1..1."""
-    corners = rng.integers(0, SIDE - CROP + 1, (len(pictures), 2))
-    squares = [p[:, y : y + CROP, x : x + CROP] for p, (y, x) in zip(pictures, corners, strict=True)]
+def crops(pictures: Tensor, side: int, rng: np.random.Generator) -> Tensor:
+    """uint8 [B, 3, H, W] to a random square of each: float32 [B, 3, side, side] in -1..1."""
+    corners = rng.integers(0, SIDE - side + 1, (len(pictures), 2))
+    squares = [p[:, y : y + side, x : x + side] for p, (y, x) in zip(pictures, corners, strict=True)]
     return torch.stack(squares).float() / 127.5 - 1
 
 
-def loss_of(vae: AutoencoderKL, pixels: Tensor) -> Tensor:
+def losses_of(vae: AutoencoderKL, pixels: Tensor) -> Losses:
     """How far a picture [B, 3, H, W] is from what comes back, its edges apart, and the latents from noise."""
     posterior = vae.encode(pixels).latent_dist
     difference = vae.decode(posterior.sample()).sample.float() - pixels
     edges = difference.diff(dim=2).abs().mean() + difference.diff(dim=3).abs().mean()
-    return difference.abs().mean() + difference.square().mean() + EDGES * edges + KL * posterior.kl().mean()
+    pixels = difference.abs().mean() + difference.square().mean()
+    return {"pixels": pixels, "edges": EDGES * edges, "noise": KL * posterior.kl().mean()}
 
 
 # ---- what is measured ----------------------------------------------------------------------------------------------
@@ -86,7 +89,7 @@ def save(vae: AutoencoderKL, out: Path) -> None:
     print(f"\nPSNR {ratio:.2f} dB, scaling factor {vae.config.scaling_factor}")
     partial = out.with_name(out.name + ".partial")
     deepcopy(vae).half().save_pretrained(partial)
-    random_checkpoint.strip(partial / "config.json")
+    strip(partial / "config.json")
     shutil.rmtree(out, ignore_errors=True)
     partial.rename(out)
 
@@ -98,22 +101,17 @@ def train(options: Options) -> None:
     opening = partial(open_cache, options.aside / "pictures", options.pictures)
     cache = opening()
 
-    def loss() -> Tensor:
+    def losses() -> Losses:
         batch = cache.draw(training.rng, options.batch)
+        side = CROPS[training.progress >= SMALL]
         with training.autocast():
-            return loss_of(training.model, crops(batch["picture"], training.rng).to(options.place))
+            return losses_of(training.model, crops(batch["picture"], side, training.rng).to(options.place))
 
     with filling([(opening, make_row)], options.workers):
-        training.run(loss, partial(save, out=folder))
+        training.run(losses, partial(save, out=folder))
     vae = AutoencoderKL.from_pretrained(folder)
     print(f"On measuring seeds, as written: {quality(vae, MEASURING_SEEDS[:200])[0]:.2f} dB")
 
 
-def main() -> None:
-    out = Path(__file__).parent / "models/diffusion"
-    arguments = parser(__doc__, out, minutes=30, batch=16, rate=1e-3, pictures=20_000).parse_args()
-    train(Options(**vars(arguments)))
-
-
 if __name__ == "__main__":
-    main()
+    train(parse(__doc__, "diffusion", minutes=30, batch=16, rate=1e-3, pictures=20_000))

@@ -8,17 +8,18 @@ from itertools import pairwise
 from tokenizers.pre_tokenizers import ByteLevel
 from transformers import CLIPTokenizer
 
+from checkpoint import TEXT_LENGTH
 from grounds import GROUNDS
-from random_checkpoint import TEXT_LENGTH
-from things import COLOURS, SHAPES, TEXTURES
+from things import COLOURS, SAME, SHAPES, TEXTURES
 
 END_OF_WORD = "</w>"
+ENDS = ("<|startoftext|>", "<|endoftext|>")
 
 
 def world_words() -> list[str]:
     """Every word that a caption or a phrase may contain, in alphabetical order."""
     places = [word for ground in GROUNDS.values() for word in ground.place.split()]
-    return sorted({*COLOURS, *SHAPES, *TEXTURES, *GROUNDS, *places, "a", "an", "the", "and", "then"})
+    return sorted({*COLOURS, *SHAPES, *TEXTURES, *GROUNDS, *places, *SAME, "a", "an", "the", "and", "then"})
 
 
 def learn_merges(words: list[str]) -> list[tuple[str, str]]:
@@ -47,11 +48,15 @@ def spell(word: str, merges: list[tuple[str, str]]) -> list[str]:
     return pieces
 
 
+def letters() -> list[str]:
+    """The 256 bytes as CLIP writes them, inside of a word and at its end."""
+    alphabet = sorted(ByteLevel.alphabet())
+    return [*alphabet, *(byte + END_OF_WORD for byte in alphabet)]
+
+
 def make_tokenizer() -> CLIPTokenizer:
     """Tokens in CLIP's order: bytes, bytes that end a word, merges, start, end."""
     merges = learn_merges(world_words())
-    alphabet = sorted(ByteLevel.alphabet())
-    tokens = [*alphabet, *(byte + END_OF_WORD for byte in alphabet), *map("".join, merges)]
-    tokens = dict.fromkeys([*tokens, "<|startoftext|>", "<|endoftext|>"])  # two merges may make the same piece
+    tokens = dict.fromkeys([*letters(), *map("".join, merges), *ENDS])  # two merges may make the same piece
     vocab = {token: i for i, token in enumerate(tokens)}
     return CLIPTokenizer(vocab=vocab, merges=merges, model_max_length=TEXT_LENGTH)

@@ -1,7 +1,8 @@
-"""Small networks with random weights, and the demo's checkpoint, for the tests of the edit stage."""
+"""Small networks with random weights, one of them a whole checkpoint, for the tests of the edit stage."""
 
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
@@ -9,10 +10,23 @@ import pytest
 import torch
 from diffusers import UNet2DConditionModel
 
+import checkpoint
+import random_checkpoint
 from clevam import images
 from clevam.attention import Context
 
-CHECKPOINT = Path(__file__).parents[3] / "demo" / "models" / "diffusion"
+TEMPORARY = TemporaryDirectory()
+CHECKPOINT = Path(TEMPORARY.name) / "diffusion"
+
+
+def pytest_sessionstart() -> None:
+    """Write the checkpoint that tests load."""
+    with torch.random.fork_rng():
+        checkpoint.save(random_checkpoint.make_pipeline(seed=0), CHECKPOINT)
+
+
+def pytest_sessionfinish() -> None:
+    TEMPORARY.cleanup()
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:

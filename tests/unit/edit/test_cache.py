@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from diffusion_training import Cache, filling
+from cache import Cache, filling
 
 
 def open_numbers(folder: Path) -> Cache:

@@ -1,6 +1,9 @@
 """The trainings of the demo's models, with tiny networks and a few steps."""
 
+from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +14,11 @@ from PIL import Image
 from transformers import CLIPTextConfig, CLIPTextModel
 
 import train_diffusion
+import train_text
 import train_vae
-from diffusion_training import Options, Training, draw_curve, schedule
 from scenery import close_up
+from things import COLOURS, SAME, SHAPES
+from training import Losses, Options, Training, draw_curve, schedule
 from words import TEXT_LENGTH, make_tokenizer
 
 
@@ -60,12 +65,12 @@ def painter() -> train_diffusion.Painter:
     return train_diffusion.Painter(unet, CLIPTextModel(words))
 
 
-def line(options: Options) -> tuple[Training, callable]:
-    """The training of two weights, and its loss."""
+def line(options: Options) -> tuple[Training, Callable[[], Losses]]:
+    """The training of two weights, and its losses."""
     torch.manual_seed(0)
     training = Training(torch.nn.Linear(1, 1), options)
     x = torch.linspace(-1, 1, 9)[:, None]
-    return training, lambda: (training.model(x) - 2 * x - 1).square().mean()
+    return training, lambda: {"gap": (training.model(x) - 2 * x - 1).square().mean()}
 
 
 # ---- the loop ----------------------------------------------------------------------------------------------------
@@ -89,7 +94,7 @@ def test_a_run_goes_on_where_it_was_left(options):
     second, loss = line(replace(options, resume=True))
     assert second.progress == 0.5
     second.run(loss, lambda model: None)
-    assert second.losses == pytest.approx(whole.losses, rel=1e-6)
+    assert second.losses["gap"] == pytest.approx(whole.losses["gap"], rel=1e-6)
     assert [*second.average.parameters()] == [*whole.average.parameters()]
     assert {path.name for path in options.aside.iterdir()} == {"linear.pt", "linear.png"}
 
@@ -97,7 +102,7 @@ def test_a_run_goes_on_where_it_was_left(options):
 def test_a_batch_that_breaks_is_left_out(options):
     training, loss = line(options)
     before = [weight.clone() for weight in training.model.parameters()]
-    training.step(loss() * torch.inf)
+    training.step({"gap": loss()["gap"] * torch.inf})
     assert [*training.model.parameters()] == before
     training.step(loss())
     assert [*training.model.parameters()] != before
@@ -111,7 +116,7 @@ def test_time_may_be_the_length(options):
 
 @pytest.mark.parametrize("losses", [[1.0], [2.0, 1.0], [1.0] * 5000])
 def test_the_curve_is_a_picture(tmp_path, losses):
-    draw_curve(losses, tmp_path / "curve.png")
+    draw_curve({"words": losses, "sides": losses[::-1]}, tmp_path / "curve.png")
     with Image.open(tmp_path / "curve.png") as image:
         assert image.size == (800, 400)
 
@@ -128,22 +133,51 @@ def test_a_close_up_shows_what_it_names():
 
 def test_the_vae_learns_a_batch_by_heart(options, vae):
     training = Training(vae, replace(options, steps=30))
-    pixels = train_vae.crops(torch.randint(0, 256, (2, 3, 128, 128), dtype=torch.uint8), training.rng)[..., :16, :16]
+    pixels = train_vae.crops(torch.randint(0, 256, (2, 3, 128, 128), dtype=torch.uint8), 16, training.rng)
+    assert pixels.shape == (2, 3, 16, 16)
     for _ in range(30):
-        training.step(train_vae.loss_of(vae, pixels))
-    assert np.isfinite(training.losses).all()
-    assert training.losses[-1] < training.losses[0]
+        training.step(train_vae.losses_of(vae, pixels))
+    assert all(np.isfinite(values).all() for values in training.losses.values())
+    assert training.losses["pixels"][-1] < training.losses["pixels"][0]
 
 
 def test_the_painter_learns_a_batch_by_heart(options, painter):
     training = Training(painter, replace(options, steps=30))
-    latents, words = torch.randn(4, 4, 8, 8), train_diffusion.token_ids(["a red star"] * 4)
+    read = deepcopy(painter.text_encoder.state_dict())
+    latents, words = torch.randn(4, 4, 8, 8), train_text.token_ids(["a red star"] * 4)
     for _ in range(30):
         torch.manual_seed(1)  # the same noise and times
-        training.step(train_diffusion.loss_of(painter, latents, words))
-    assert np.isfinite(training.losses).all()
-    assert training.losses[-1] < 0.9 * training.losses[0]
-    assert painter.text_encoder.get_input_embeddings().weight.grad.abs().sum() > 0
+        training.step(train_diffusion.losses_of(painter, latents, words))
+    assert np.isfinite(training.losses["velocity"]).all()
+    assert training.losses["velocity"][-1] < 0.9 * training.losses["velocity"][0]
+    assert all(torch.equal(weight, read[name]) for name, weight in painter.text_encoder.state_dict().items())
+
+
+def test_what_is_known_after_each_word():
+    facts = train_text.FACTS
+    for seed in range(200):
+        saying = train_text.say(np.random.default_rng(seed))
+        words, known = [word for word, _ in saying], [facts_then for _, facts_then in saying]
+        assert all(fact in facts for each in known for fact in each)
+        assert all({fact for fact in a if fact not in train_text.LOOKS} <= b for a, b in pairwise(known))
+        shapes = [SAME.get(word, word) for word in words if SAME.get(word, word) in SHAPES]
+        assert shapes == [look for i in range(3) for look in SHAPES if (i, look) in known[-1]]
+        assert [word for word in words if word in COLOURS] == [
+            look for i in range(3) for look in COLOURS if (i, look) in known[-1]
+        ]
+
+
+def test_the_reader_learns_what_is_said(options):
+    training = Training(train_text.Reader(train_text.make_text_encoder()), replace(options, steps=12, rate=2e-3))
+    words, facts = train_text.draw(training.rng, 4)
+    assert words.shape == (4, 77) and facts.shape == (4, 77, len(train_text.FACTS))
+    assert not facts[:, 0].any() and facts[:, -1].any(1).all()
+    for _ in range(12):
+        training.step(train_text.losses_of(training.model, words, facts))
+    assert training.losses["facts"][-1] < 0.7 * training.losses["facts"][0]
+    train_text.save(training.model, options.out)
+    assert {path.name for path in options.out.iterdir()} == {"text_encoder", "tokenizer"}
+    CLIPTextModel.from_pretrained(options.out / "text_encoder")
 
 
 def test_a_row_is_the_latent_of_a_picture(tmp_path, vae):
@@ -164,8 +198,8 @@ def test_what_is_written_is_a_pipeline_and_can_be_trained_on(options, vae, paint
 
 
 def test_the_networks_of_the_demo_fit_each_other():
-    unet, words = train_diffusion.make_unet(), train_diffusion.make_text_encoder()
+    unet, words = train_diffusion.make_unet(), train_text.make_text_encoder()
     assert sum(weight.numel() for weight in unet.parameters()) < 9e6
-    states = words(train_diffusion.token_ids(["a red star"]))[0]
+    states = words(train_text.token_ids(["a red star"]))[0]
     assert unet(torch.randn(1, 4, 16, 16), 5, states).sample.shape == (1, 4, 16, 16)
     assert train_vae.make_vae().encode(torch.zeros(1, 3, 64, 64)).latent_dist.mean.shape == (1, 4, 16, 16)

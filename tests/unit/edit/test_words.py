@@ -5,7 +5,7 @@ import json
 import pytest
 from transformers import CLIPTokenizer
 
-import random_checkpoint
+import checkpoint
 from scenery import picture
 from words import make_tokenizer, world_words
 from world import still
@@ -40,7 +40,7 @@ def test_a_text_is_padded_to_77_tokens(tokenizer):
 
 def test_the_files_of_clip_say_the_same(tokenizer, tmp_path):
     tokenizer.save_pretrained(tmp_path)
-    random_checkpoint.save_vocabulary(tmp_path)
+    checkpoint.save_vocabulary(tmp_path)
     vocab = json.loads((tmp_path / "vocab.json").read_text())
     merges = [tuple(line.split()) for line in (tmp_path / "merges.txt").read_text().splitlines()[1:]]
     again = CLIPTokenizer(vocab=vocab, merges=merges)

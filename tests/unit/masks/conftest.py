@@ -1,10 +1,9 @@
-"""A tiny detector and a tiny segmenter with random weights, as demo/random_finders.py writes them."""
+"""A tiny detector and a tiny segmenter with random weights."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 # The packages of the published models are older than what they run on.
 OUTDATED = (
@@ -26,9 +25,7 @@ def finders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import random_finders
 
     folder = tmp_path_factory.mktemp("models")
-    with torch.random.fork_rng():
-        random_finders.save_grounding(folder / "grounding", seed=0)
-        random_finders.save_segmentation(folder / "segmentation", seed=0)
+    random_finders.save(folder)
     return folder
 
 

@@ -19,6 +19,7 @@ from torchvision.ops import box_convert
 from transformers import BertModel
 
 import random_finders
+import train_grounding
 from clevam import detector
 from clevam.detector import Detector
 from clevam.errors import UserError
@@ -333,4 +334,4 @@ def test_deformable_attention_is_the_packages_pytorch_path(detect, monkeypatch):
         ms_deform_attn, "multi_scale_deformable_attn_pytorch", lambda *args: calls.append(1) or original(*args)
     )
     detect(noise(30, 40), ["a dog"])
-    assert len(calls) == random_finders.GROUNDING["enc_layers"] + random_finders.GROUNDING["dec_layers"]
+    assert len(calls) == train_grounding.GROUNDING["enc_layers"] + random_finders.GROUNDING["dec_layers"]

@@ -1,5 +1,7 @@
 """The probe reads true scenes right, and sees what an edit changed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -49,3 +51,26 @@ def test_hidden_pixels_count_for_nothing():
 def test_share_that_is_seen():
     shown = still(900_000)
     assert 0.5 < probe.visible(shown, 1) <= 1
+
+
+def test_finds_the_only_object_of_a_picture():
+    for seed in range(900_300, 900_308):
+        scene = Scene.random(seed, (128, 128), frames=1, objects=1, diameter=(0.4, 0.45), camera=False)
+        picture, mask, look = scene.frame(0), scene.labels(0) == 1, scene.things[0]
+        kind, found = probe.find(picture)
+        assert kind == scene.shots[0].kind
+        assert (found & mask).sum() > 0.7 * (found | mask).sum()
+        assert set(probe.judge(picture, look, kind).values()) == {True}
+
+
+def test_judges_each_answer_on_its_own():
+    scene = Scene.random(900_301, (128, 128), frames=1, objects=1, diameter=(0.4, 0.45), camera=False)
+    look, kind = scene.things[0], scene.shots[0].kind
+    colour = next(each for each in COLOURS if each != look.colour)
+    other = next(each for each in probe.GROUNDS if each != kind)
+    answers = {"colour": True, "texture": True, "shape": True, "background": True}
+    assert probe.judge(scene.frame(0), replace(look, colour=colour), kind) == answers | {"colour": False}
+    assert probe.judge(scene.frame(0), look, other) == answers | {"background": False}
+    empty = Scene.random(900_301, (128, 128), frames=1, objects=1).counterfactual(1, shape=look.shape)
+    nothing = empty.shots[0].layers[0].surface.paint(*np.meshgrid(np.arange(64) / 64, np.arange(64) / 64))
+    assert not any(probe.judge(nothing.clip(0, 255).astype(np.uint8), look, other).values())

@@ -1,6 +1,7 @@
 """The training scripts of the detector and the segmenter: what they draw, that they learn, and what they leave."""
 
-import argparse
+import shutil
+from dataclasses import replace
 from functools import partial
 from itertools import permutations
 from types import SimpleNamespace
@@ -9,17 +10,19 @@ import numpy as np
 import pytest
 import torch
 
+import batches
 import train_grounding
 import train_segmentation
-import training
 from clevam.detector import Detector
 from clevam.segmenter import Segmenter
+from things import SAME
+from training import Options, Training
 from world import TRAINING_SEEDS, Scene
 
 SCRIPTS = {"grounding": train_grounding, "segmentation": train_segmentation}
 FILES = {
-    "grounding": {"weights.pth", "config.json", "text", "loss.csv", "loss.png"},
-    "segmentation": {"weights.pth", "weights.json", "loss.csv", "loss.png"},
+    "grounding": {"weights.pth", "config.json", "text"},
+    "segmentation": {"weights.pth", "weights.json"},
 }
 
 
@@ -35,41 +38,30 @@ def script(request, monkeypatch):
     return request.param, module, model, partial(module.draw, batch=2, **extra)
 
 
-def options(out, steps):
-    return argparse.Namespace(out=out, steps=steps, minutes=None, rate=1e-3, seed=0, workers=0)
-
-
-def test_a_few_steps_on_one_batch_lower_the_loss(script):
+def test_a_few_steps_on_one_batch_lower_the_loss(script, tmp_path):
     name, module, model, draw = script
     batch = draw(np.random.default_rng(1))
-    optimizer = torch.optim.AdamW(model.parameters(), {"grounding": 1e-4, "segmentation": 1e-3}[name])
-    sums = []
-    for _ in range(8):
-        loss = sum(module.losses_of(model, batch).values())
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        sums.append(loss.item())
-    assert sums[-1] < 0.96 * sums[0]
+    rate = {"grounding": 1e-4, "segmentation": 1e-3}[name]
+    training = Training(model, Options(tmp_path / name, steps=12, minutes=None, batch=2, rate=rate, threads=2))
+    for _ in range(12):
+        training.step(module.losses_of(model, batch))
+    sums = np.sum([*training.losses.values()], axis=0)
+    assert sums[-1] < 0.95 * sums[0]
 
 
 def test_training_goes_on_from_its_own_weights(script, tmp_path, monkeypatch):
     name, module, model, draw = script
-    monkeypatch.setattr(training, "EVERY", 2)
-    training.fit(model, draw, module.losses_of, partial(module.save, model), options(tmp_path, 2))
-    assert {path.name for path in tmp_path.iterdir()} == FILES[name]
-    again = module.load(tmp_path, seed=5)
-    for key, value in model.state_dict().items():
-        assert torch.equal(again.state_dict()[key], value.half().float() if value.is_floating_point() else value)
-    training.fit(again, draw, module.losses_of, partial(module.save, again), options(tmp_path, 2))
-    assert [row["step"] for row in training.Curve(tmp_path).rows] == [2, 4]
-
-
-def test_networks_of_other_sizes_are_not_gone_on_from(script, finders):
-    name, module, model, _ = script
-    assert {k: v.shape for k, v in module.load(finders / name, 0).state_dict().items()} == {
-        k: v.shape for k, v in model.state_dict().items()
-    }
+    monkeypatch.setattr(module, "draw", draw.func)
+    options = Options(tmp_path / name, steps=2, minutes=None, batch=2, rate=1e-3, threads=1, workers=0)
+    module.train(options)
+    assert {path.name for path in options.out.iterdir()} == FILES[name]
+    state = torch.load(options.aside / f"{type(model).__name__.lower()}.pt", weights_only=True)
+    assert state["steps"] == 2
+    shutil.rmtree(options.aside)
+    again = Training(module.load(replace(options, resume=True)), options)
+    for key, value in again.model.state_dict().items():
+        written = state["average"][f"module.{key}"]
+        assert torch.equal(value, written.half().float() if written.is_floating_point() else written)
 
 
 def test_workflow_loads_what_was_written(tmp_path):
@@ -88,18 +80,18 @@ def test_workflow_loads_what_was_written(tmp_path):
 def test_batches_are_the_same_for_every_worker_and_differ_between_steps(script):
     draw = script[3]
     key = "pictures"
-    batches = training.Batches(draw, seed=3)
-    assert torch.equal(batches[7][key], batches[7][key])
-    first, second = batches[7][key], batches[8][key]
+    drawn = batches.Batches(draw, seed=3)
+    assert torch.equal(drawn[7][key], drawn[7][key])
+    first, second = drawn[7][key], drawn[8][key]
     assert first.shape != second.shape or not torch.equal(first, second)
 
 
 def test_stills_come_from_training_seeds(monkeypatch):
     seen = []
-    monkeypatch.setattr(training, "still", lambda seed, size: seen.append(seed))
+    monkeypatch.setattr(batches, "still", lambda seed, size: seen.append(seed))
     rng = np.random.default_rng(0)
     for _ in range(1000):
-        training.random_still(rng, (128, 128))
+        batches.random_still(rng, (128, 128))
     assert min(seen) >= 0 and max(seen) in TRAINING_SEEDS and max(seen) > 890_000
 
 
@@ -110,9 +102,7 @@ def test_captions_name_the_objects_they_say():
         phrases, named = train_grounding.ask(rng, scene, [1, *range(2, 1 + len(scene.things))])
         assert 1 <= len(phrases) <= 5
         for phrase, k in zip(phrases, named, strict=True):
-            words = tuple(
-                train_grounding.SAME.get(word, word) for word in phrase.split() if word not in ("a", "an", "the")
-            )
+            words = tuple(SAME.get(word, word) for word in phrase.split() if word not in ("a", "an", "the"))
             assert [i for i, look in enumerate(scene.things, 1) if look.fits(words)] == ([k] if k else [])
 
 
@@ -144,7 +134,25 @@ def test_exact_answers_cost_nothing():
     boxes = torch.rand(1, 4, 4, generator=torch.Generator().manual_seed(0)) * 0.2 + 0.2
     boxes[0, 2] = box[0, 0]
     batch = {"boxes": box.repeat(1, 3, 1), "words": torch.cat([words, torch.zeros(1, 2, 256)], 1)}
-    assert sum(train_grounding.losses_of_layer(logits, boxes, batch).values()) < 1e-5
+    pairs = torch.zeros(1, 3, 4, dtype=torch.bool)
+    pairs[0, 0, 2] = True
+    said = train_grounding.Prediction(logits, boxes)
+    assert train_grounding.match(train_grounding.cost_of(*said, batch))[0, 0] == 2
+    assert sum(train_grounding.losses_of_stage(said, pairs, batch).values()) < 1e-5
+    assert sum(train_grounding.losses_of_stage(said, pairs.roll(1, 2), batch).values()) > 1
+
+
+def test_places_of_an_object_lie_around_its_centre_on_one_level():
+    grid = torch.cartesian_prod(torch.arange(0.05, 1, 0.1), torch.arange(0.05, 1, 0.1))
+    starts = torch.cat([torch.cat([grid, torch.full_like(grid, size)], 1) for size in (0.05, 0.1, 0.2)])
+    boxes = torch.tensor([[[0.5, 0.5, 0.2, 0.1], [0.55, 0.5, 0.3, 0.4], [0.3, 0.2, 0.9, 0.6]]])
+    pairs = train_grounding.near(boxes, torch.tensor([[True, True, True]]), starts)[0]
+    for k, size in enumerate((0.05, 0.1, 0.2)):
+        assert starts[pairs[k], 2].unique().tolist() == pytest.approx([size])
+        assert (starts[pairs[k], :2] - boxes[0, k, :2]).abs().max() < 1.2 * size
+    assert not train_grounding.near(boxes, torch.tensor([[False, True, False]]), starts)[0, [0, 2]].any()
+    twins = boxes[:, [1, 1, 2]] + torch.tensor([[[0.0], [0.02], [0.0]]])  # one place cannot stand for two
+    assert train_grounding.near(twins, torch.ones(1, 3, dtype=torch.bool), starts).sum(1).max() == 1
 
 
 def test_jittered_boxes_stay_near():

@@ -1,59 +1,18 @@
-"""Write a tiny Stable Diffusion with random weights, in the folder layout of the real one.
+"""A tiny Stable Diffusion with random weights, in the folder layout of the real one.
 
 It has the blocks of Stable Diffusion 1.5 in their order, so that whatever finds its layers by name or by
-depth works on both, but few channels: it runs on a CPU in seconds and is small enough for the repository.
-The pictures mean nothing. A trained model of the same layout takes its place.
-
-    python demo/random_checkpoint.py [--out demo/models/diffusion] [--seed 0]
+depth works on both, but few channels: it runs on a CPU in milliseconds. The pictures mean nothing.
 """
 
-import argparse
-import json
-import shutil
-from pathlib import Path
-
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-from tokenizers.pre_tokenizers import ByteLevel
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from checkpoint import make_scheduler, text_config
+from words import make_tokenizer
 
 IMAGE_SIZE = 128  # pixels; 16 x 16 latents, so that the UNet's middle block still has 2 x 2
 TEXT_WIDTH = 32
-TEXT_LENGTH = 77
-MERGES = ["t h", "th e</w>", "i n", "in g</w>", "a n", "an d</w>", "e r", "o n", "a r", "r e", "o f</w>"]
-VOLATILE = ("_diffusers_version", "transformers_version", "_name_or_path")
-
-
-def vocabulary() -> dict[str, int]:
-    """Token to id, in CLIP's order: bytes, bytes that end a word, merges, start, end.
-
-    All 256 bytes are there in both forms, so any string in any script can be encoded.
-    """
-    alphabet = sorted(ByteLevel.alphabet())
-    tokens = [*alphabet, *(byte + "</w>" for byte in alphabet), *(pair.replace(" ", "") for pair in MERGES)]
-    return {token: i for i, token in enumerate([*tokens, "<|startoftext|>", "<|endoftext|>"])}
-
-
-def make_tokenizer() -> CLIPTokenizer:
-    merges = [tuple(pair.split()) for pair in MERGES]
-    return CLIPTokenizer(vocab=vocabulary(), merges=merges, model_max_length=TEXT_LENGTH)
-
-
-def text_config(tokenizer: CLIPTokenizer, width: int, inner: int, layers: int) -> CLIPTextConfig:
-    """SD 1.5's text encoder with other sizes: of a word, inside of a layer, and how many layers."""
-    return CLIPTextConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=width,
-        intermediate_size=inner,
-        projection_dim=width,
-        num_hidden_layers=layers,
-        num_attention_heads=4,
-        max_position_embeddings=TEXT_LENGTH,
-        hidden_act="quick_gelu",
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
 
 
 def make_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
@@ -126,20 +85,6 @@ def write_tap(layer: torch.nn.Conv2d, matrix: torch.Tensor, inputs: slice) -> No
     layer.weight[:rows, inputs, middle, middle] = matrix
 
 
-def make_scheduler() -> DDIMScheduler:
-    """Stable Diffusion 1.5's noise schedule."""
-    return DDIMScheduler(
-        num_train_timesteps=1000,
-        beta_schedule="scaled_linear",
-        beta_start=0.00085,
-        beta_end=0.012,
-        clip_sample=False,
-        set_alpha_to_one=False,
-        steps_offset=1,
-        prediction_type="epsilon",
-    )
-
-
 def amplify(model: torch.nn.Module, gain: float, *names: str) -> None:
     """Multiply the weights of the layers whose dotted names end in one of `names`."""
     for name, layer in model.named_modules():
@@ -167,43 +112,3 @@ def make_pipeline(seed: int) -> StableDiffusionPipeline:
         feature_extractor=None,
         requires_safety_checker=False,
     )
-
-
-def save(pipeline: StableDiffusionPipeline, out: Path) -> None:
-    """Write the folder under another name first, so that `out` is never half a model."""
-    partial = out.with_name(out.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    pipeline.save_pretrained(partial)
-    save_vocabulary(partial / "tokenizer")
-    for path in partial.rglob("*.json"):
-        strip(path)
-    shutil.rmtree(out, ignore_errors=True)
-    partial.rename(out)
-
-
-def save_vocabulary(folder: Path) -> None:
-    """The two files of SD 1.5's tokenizer, for readers that do not know `tokenizer.json`."""
-    model = json.loads((folder / "tokenizer.json").read_text())["model"]
-    (folder / "vocab.json").write_text(json.dumps(model["vocab"], ensure_ascii=False))
-    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *map(" ".join, model["merges"]), ""]))
-
-
-def strip(path: Path) -> None:
-    """Drop what depends on the machine and not on the seed: library versions and paths."""
-    content = json.loads(path.read_text())
-    kept = {key: value for key, value in content.items() if key not in VOLATILE}
-    if "dtype" in kept:  # else transformers loads the text encoder in half, and diffusers the rest in full
-        kept["dtype"] = "float32"
-    path.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n")
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "models/diffusion")
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-    save(make_pipeline(arguments.seed), arguments.out)
-
-
-if __name__ == "__main__":
-    main()
