@@ -21,6 +21,7 @@ MEMORY = {  # MB, peak resident size of a stage's job, children included
     "extract": "<= 300",
     "masks": "<= 300",
     "plan": "<= 200",
+    "invert": "<= 1500",
     "reference": "<= 1500",
     "edit": "<= 1500",
     "flow": "<= 300",

@@ -204,17 +204,21 @@ def ground(picture: np.ndarray, outside: np.ndarray) -> str:
     return max(GROUNDS, key=lambda kind: counts @ np.log(palette(kind)))
 
 
-def find(picture: np.ndarray) -> tuple[str, np.ndarray]:
+def find(picture: np.ndarray, within: np.ndarray | None = None) -> tuple[str, np.ndarray]:
     """The background's kind and the mask, bool [H, W], of the only object in a picture, RGB uint8 [H, W, 3].
 
-    The object is the largest patch of colours that are likelier on objects than on this background.
+    The object is the largest patch of colours that are likelier on objects than on this background. within: bool
+    [H, W], where it is looked for; all else is mostly background.
     """
-    mask = np.pad(np.zeros(np.subtract(picture.shape[:2], 2 * RIM), bool), RIM, constant_values=True)
-    kind, index = ground(picture, mask), bins(picture)
+    height, width = picture.shape[:2]
+    rim = np.pad(np.zeros((height - 2 * RIM, width - 2 * RIM), bool), RIM, constant_values=True)
+    kind, index = ground(picture, rim if within is None else ~within), bins(picture)
     for _ in range(2):
         excess = np.log(object_palette()[index]) - np.log(palette(kind)[index])
         likely = cv2.GaussianBlur(np.clip(excess, -4, 4).astype(np.float32), (0, 0), 1.0) > 0
-        mask = largest(np.uint8(likely))
+        mask = largest(np.uint8(likely if within is None else likely & within))
+        if within is not None:
+            break
         kind = ground(picture, ~mask)
     return kind, mask
 

@@ -1,9 +1,12 @@
 """What the rules share: the configuration resolved, and who belongs to whom.
 
 Names in paths: {video} is a clip, {find} is what is located in it (the clip's name, or the job's where an edit looks
-for something else), {job} is a result, {block} a stretch of BLOCK frames, {idx} a frame number.
+for something else), {job} is a result, {way} how its keyframes are inverted, {block} a stretch of BLOCK frames, {part} a
+block's keyframes or the reference, {idx} a frame number.
 """
 
+import hashlib
+import json
 import os
 import re
 import sys
@@ -40,6 +43,14 @@ RESOLVED = or_stop(resolve, config)
 CLIPS, FINDS, JOBS = RESOLVED.clips, RESOLVED.finds, RESOLVED.jobs
 
 
+def way_of(job):
+    """A short name of how a job's keyframes are inverted: edits of one find that invert alike share the inversion."""
+    return hashlib.sha256(json.dumps(job.inversion, sort_keys=True).encode()).hexdigest()[:8]
+
+
+WAYS = {way_of(job): job.inversion for job in JOBS.values()}
+
+
 def one_of(names):
     return "|".join(re.escape(name) for name in names)
 
@@ -48,7 +59,9 @@ wildcard_constraints:
     video=one_of(CLIPS),
     find=one_of(FINDS),
     job=one_of(JOBS),
+    way=one_of(WAYS),
     block=r"\d{4}",
+    part=r"\d{4}|reference",
     idx=r"\d{6}",
 
 

@@ -3,6 +3,8 @@
 REQUIRED INPUTS: keyframes/<video>/<idx>.png, masks/<find>/<idx>.png, plan/<find>.json, the checkpoint in
     models.diffusion
 OUTPUTS:
+    work/inverted/<find>/<way>/<part>      the way of keyframes to noise, for all edits that take that way: of a block's,
+                                           or of the reference, which must not depend on who else is in its block
     edited/<job>/reference.png             the first edit
     edited/<job>/reference/step_<i>.pt     its attention keys and values
     edited/<job>/<idx>.png                 every keyframe, edited
@@ -11,9 +13,46 @@ A picture edited_override/<job>/<idx>.png wins over what was painted.
 """
 
 
+rule invert:
+    input:
+        plan=lambda wildcards: ancient(f"plan/{wildcards.find}.json"),
+        keyframes=part_pictures("keyframes", lambda find: FINDS[find].video),
+        masks=part_pictures("masks", lambda find: find),
+    output:
+        directory("work/inverted/{find}/{way}/{part}"),
+    log:
+        "logs/invert/{find}/{way}/{part}.log",
+    benchmark:
+        "benchmarks/invert/{find}/{way}/{part}.tsv"
+    priority: 10
+    conda:
+        "../envs/edit.yaml"
+    threads: 4
+    resources:
+        gpu=1,
+        mem_mb=12000,
+        runtime=60,
+        model=lambda wildcards: model("diffusion"),
+        device=RESOLVED.runtime.device,
+        offload=RESOLVED.runtime.offload,
+        batch=RESOLVED.runtime.batch,
+    params:
+        settings=lambda wildcards: dict(
+            invert_settings(wildcards.find, wildcards.way),
+            names=keyframes_of_part(wildcards),
+            crops=crops_of(wildcards.find, keyframes_of_part(wildcards)),
+            code=code("invert", "edit"),
+        ),
+    message:
+        "invert: keyframes of {wildcards.find}, {wildcards.part}"
+    script:
+        "../scripts/invert.py"
+
+
 rule reference:
     input:
         plan=lambda wildcards: ancient(f"plan/{JOBS[wildcards.job].find}.json"),
+        inverted=lambda wildcards: inverted(wildcards.job, "reference"),
         keyframe=reference_picture("keyframes", lambda job: job.video),
         mask=reference_picture("masks", lambda job: job.find),
     output:
@@ -38,7 +77,7 @@ rule reference:
     params:
         settings=lambda wildcards: dict(
             edit_settings(wildcards.job),
-            crop=crops_of(wildcards.job, [reference_of(wildcards.job)]),
+            crop=crops_of(JOBS[wildcards.job].find, [reference_of(wildcards.job)]),
             code=code("reference", "edit"),
         ),
     message:
@@ -53,6 +92,7 @@ rule edit:
         # The picture stands for the cache beside it: it can be compared by content, a folder cannot.
         picture="edited/{job}/reference.png",
         cache=ancient("edited/{job}/reference"),
+        inverted=lambda wildcards: inverted(wildcards.job, wildcards.block),
         keyframes=block_pictures("keyframes", lambda job: job.video),
         masks=block_pictures("masks", lambda job: job.find),
     output:
@@ -76,7 +116,9 @@ rule edit:
         settings=lambda wildcards: dict(
             edit_settings(wildcards.job),
             names=keyframes_in(JOBS[wildcards.job].video, wildcards.block),
-            crops=crops_of(wildcards.job, keyframes_in(JOBS[wildcards.job].video, wildcards.block)),
+            crops=crops_of(
+                JOBS[wildcards.job].find, keyframes_in(JOBS[wildcards.job].video, wildcards.block)
+            ),
             reference=reference_of(wildcards.job),
             code=code("edit", "edit"),
         ),

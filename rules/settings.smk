@@ -89,20 +89,43 @@ def plan_settings(wildcards):
     )
 
 
-def edit_settings(job):
-    """What both rules share; only the fingerprint of the weights counts, not where they lie."""
-    job = JOBS[job]
+def model_settings():
+    """What every use of the diffusion model depends on; of the weights only the fingerprint, not where they lie."""
     return dict(
-        # A whole frame has no words of its own.
-        find=["" if words == "*" else words for words in FINDS[job.find].edited],
-        replace=job.replace,
-        feather=job.feather,
-        edit=job.edit,
         weights=fingerprint(model("diffusion")),
         variant=RESOLVED.models.variant,
         dtype=RESOLVED.runtime.dtype,
         tiling=RESOLVED.runtime.tiling,
     )
+
+
+def words_of(find):
+    """What is found, in words; a whole frame has none of its own."""
+    return ["" if words == "*" else words for words in FINDS[find].edited]
+
+
+def invert_settings(find, way):
+    return dict(model_settings(), find=words_of(find), **WAYS[way])
+
+
+def edit_settings(job):
+    job = JOBS[job]
+    return dict(
+        model_settings(), find=words_of(job.find), replace=job.replace, feather=job.feather, edit=job.edit
+    )
+
+
+def inverted(job, part):
+    """The folder of a part's inversions."""
+    return f"work/inverted/{JOBS[job].find}/{way_of(JOBS[job])}/{part}"
+
+
+def keyframes_of_part(wildcards):
+    """The reference, or all others of a block."""
+    reference = plan_of(wildcards.find)["reference"]
+    if wildcards.part == "reference":
+        return [reference]
+    return [name for name in keyframes_in(FINDS[wildcards.find].video, wildcards.part) if name != reference]
 
 
 def reference_of(job):
@@ -114,16 +137,22 @@ def reference_picture(stage, name_of):
 
 
 def block_pictures(stage, name_of):
-    return lambda wildcards: expand(
-        "{stage}/{name}/{idx}.png",
-        stage=stage,
-        name=name_of(JOBS[wildcards.job]),
-        idx=keyframes_in(JOBS[wildcards.job].video, wildcards.block),
-    )
+    """The pictures of a job's block."""
+    return lambda wildcards: [
+        f"{stage}/{name_of(JOBS[wildcards.job])}/{idx}.png"
+        for idx in keyframes_in(JOBS[wildcards.job].video, wildcards.block)
+    ]
 
 
-def crops_of(job, names):
-    crops = plan_of(JOBS[job].find)["crops"]
+def part_pictures(stage, name_of):
+    """The pictures of a part of what is found."""
+    return lambda wildcards: [
+        f"{stage}/{name_of(wildcards.find)}/{idx}.png" for idx in keyframes_of_part(wildcards)
+    ]
+
+
+def crops_of(find, names):
+    crops = plan_of(find)["crops"]
     return {name: crops[name] for name in names if name in crops}
 
 
@@ -195,12 +224,14 @@ def warn_of_strays(stage, name, keyframes):
 
 
 @cache
-def warn_of_chance(places):
-    """Say which of a run's models are the bundled ones, whose weights are random."""
-    meaning = {"diffusion": "what it paints is noise", "detector.weights": "what it finds means nothing"}
-    for key in meaning.keys() & {key for key, place in places if Path(place).is_relative_to(ROOT / "demo")}:
+def warn_of_toys(path, models):
+    """Say which models of a clip that is not the demo's are the demo's own. models: pairs of a key and its place."""
+    own = ROOT / "demo"
+    toys = sorted({key.partition(".")[0] for key, place in models if Path(place).is_relative_to(own)})
+    if toys and not Path(path).resolve().is_relative_to(own):
         logger.warning(
-            f"warning: models.{key}: the bundled one has random weights, {meaning[key]}; name a real one (config/examples)"
+            f"warning: models: the bundled {', '.join(toys)} know nothing but the demo's toy world; for {path} "
+            "name real ones (config/examples)"
         )
 
 
@@ -223,16 +254,17 @@ def made_of(job):
     """What lies between a job's pictures and what they were made from."""
     find, video = JOBS[job].find, JOBS[job].video
     folders = blocks("keyframes", video, video) + blocks("masks", find, video) + blocks("edited", job, video)
+    folders += blocks("inverted", f"{find}/{way_of(JOBS[job])}", video) + [inverted(job, "reference")]
     return [*folders, f"edited/{job}/reference.png"]
 
 
 def look_for(job):
     """What a job needs of the user's: that something is missing is said at once, not when the first job needs it."""
     find = JOBS[job].find
-    clip(JOBS[job].video)
+    path = clip(JOBS[job].video)
     if FINDS[find].masks["method"] == "files":
         masks_path(find)
-    warn_of_chance(tuple((key, model(key)) for key in model_keys(job)))
+    warn_of_toys(path, tuple((key, model(key)) for key in model_keys(job)))
 
 
 def everything(job, wildcards):

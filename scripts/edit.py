@@ -15,6 +15,7 @@ with stage(snakemake) as settings:
             untouched[name] = inputs.picture if name == reference else picture
     edit.block(
         keyframes,
+        inputs.inverted,
         snakemake.output[0],
         untouched=untouched,
         cache=inputs.cache,

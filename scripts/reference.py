@@ -6,9 +6,10 @@ with stage(snakemake) as settings:
     from clevam import edit
     from clevam.diffusion import Machine
 
-    (crop,) = settings["crop"].values()
+    ((name, crop),) = settings["crop"].items()
     edit.reference(
         edit.Keyframe(snakemake.input.keyframe, snakemake.input.mask, crop),
+        f"{snakemake.input.inverted}/{name}.safetensors",
         snakemake.output.picture,
         snakemake.output.cache,
         settings=settings,

@@ -12,7 +12,8 @@ heads; N tokens, n of them in a region; d channels per head.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from math import ceil, log
+from functools import partial
+from math import exp, log, log1p
 
 import torch
 import torch.nn.functional as F
@@ -20,8 +21,57 @@ from torch import Tensor
 
 from clevam.errors import UserError
 
-SHARED = "up_blocks"  # the layers that share: the others would copy the reference's layout, not its look
-Cache = dict[str, Tensor]  # "<layer>/<region>/<k|v|q_mean|q_std>" of one step
+ENOUGH = 8  # tokens whose mean and spread say something
+Cache = dict[str, Tensor]  # "<layer>/<region>/<k|v|q_mean|q_std>" of one step, or "<layer>/<region>/h"
+Window = tuple[float, float]  # shares of the steps, from the noisiest on: the first included, the last not
+
+
+@dataclass(frozen=True)
+class Options:
+    """config.Attention and config.Share. `official` is what the authors' code does, `renorm` what it stands for.
+
+    isolation: `both`: a region looks at itself only; `outside_only`: it also looks at what is outside of all, which
+        does not look back; `none`: everything looks at everything
+    pixels: `official`: looks at other regions are dropped after the softmax, so what is left weighs less (Shape-guided,
+        equation 4); `renorm`: before it
+    words: `renorm`: each region has its own words; `official`: all words in one, weighted by region after the softmax;
+        `whole`: the wanted words for the whole picture
+    isolated, shared: the steps in which regions are isolated, in which the reference is looked at
+    adain: own queries and keys take the reference's mean and spread
+    scale, shift, balance: the reference's keys are multiplied, its logits raised; by log(n / m), too, so that it weighs
+        as much as the region's own tokens whatever the size of the object in either
+    where: `inside`: the regions share, `both`: so does what is outside
+    layers: those that share, by the beginnings of their names: `up`, the decoder, since the others would copy the
+        reference's layout and not its look; or `all`
+    store: what is kept of the reference: `kv`, its keys and values, or `hidden`, what both are made of
+    """
+
+    isolation: str = "both"
+    pixels: str = "renorm"
+    words: str = "renorm"
+    isolated: Window = (0, 1)
+    shared: Window = (0, 1)
+    adain: bool = True
+    scale: float = 1.0
+    shift: float = 0.0
+    balance: bool = True
+    where: str = "inside"
+    layers: tuple[str, ...] = ("up",)
+    store: str = "kv"
+
+    def shares(self, layer: str) -> bool:
+        """Whether a layer looks at the reference."""
+        return "all" in self.layers or layer.startswith(self.layers)
+
+
+@dataclass(frozen=True)
+class View:
+    """What one region's tokens look at: themselves and some around them. Indices of tokens, int64 [n] and [m]."""
+
+    region: int
+    own: Tensor
+    around: Tensor
+    seen: Tensor  # bool [m]: of the others only the weight in the softmax counts, not what they say
 
 
 @dataclass
@@ -29,36 +79,44 @@ class Context:
     """What the network is told of one keyframe before a call.
 
     labels: int64 [h, w] at latent resolution, 0 outside and 1..R inside; texts: one [B, T, C] text embedding per label;
-    regions, share, adain: config.Attention; channels: what an inpainting network takes beside the latent, [1, 5, h, w];
-    added: what XL takes beside the words, {name: [B, ...]}; write: the step's cache to fill, read: the reference's
-    cache to look at.
+    weights: of each label's words, float32 [T], where they are weighted; channels: what an inpainting network takes
+    beside the latent, [1, 5, h, w]; added: what XL takes beside the words, {name: [B, ...]}; progress: the share of the
+    steps that is done; write: the step's cache to fill; read: the reference's cache to look at.
     """
 
     labels: Tensor
     texts: list[Tensor]
-    regions: bool = True
-    adain: bool = True
+    options: Options = Options()
+    weights: list[Tensor] | None = None
     channels: Tensor | None = None
     added: dict[str, Tensor] | None = None
+    progress: float = 0.0
     write: Cache | None = None
     read: Cache | None = None
-    _tokens: dict[int, list[Tensor]] = field(default_factory=dict)
+    _views: dict[tuple, list[View]] = field(default_factory=dict)
 
-    def tokens(self, count: int) -> list[Tensor]:
-        """The token indices of every label at the attention resolution that has `count` tokens."""
-        if count not in self._tokens:
-            levels = layer_labels(self.labels, level_size(tuple(self.labels.shape), count), len(self.texts)).flatten()
-            self._tokens[count] = [(levels == r).nonzero().flatten() for r in range(len(self.texts))]
-        return self._tokens[count]
+    def views(self, size: tuple[int, int], isolation: str, pixels: str = "renorm") -> list[View]:
+        """What each region's tokens look at in a layer of (h, w) tokens; with `whole`, all of them are one region."""
+        key = (size, isolation, pixels)
+        if key not in self._views:
+            cells = layer_labels(self.labels, size, len(self.texts)).flatten()
+            if isolation == "whole":
+                cells = torch.zeros_like(cells)
+            views = [look(cells, r, isolation, pixels) for r in range(len(self.texts))]
+            self._views[key] = [view for view in views if len(view.own)]
+        return self._views[key]
 
 
-def level_size(latent: tuple[int, int], count: int) -> tuple[int, int]:
-    """The (h, w) of the network's level with `count` tokens: the latent's sides halved and rounded up k times."""
-    for k in range(8):
-        size = ceil(latent[0] / 2**k), ceil(latent[1] / 2**k)
-        if size[0] * size[1] == count:
-            return size
-    raise ValueError(f"no level of a {latent[0]}x{latent[1]} latent has {count} tokens")
+def during(progress: float, window: Window) -> bool:
+    return window[0] <= progress < window[1]
+
+
+def look(cells: Tensor, region: int, isolation: str, pixels: str) -> View:
+    """What a region of the labels int64 [N] looks at: Options.isolation and Options.pixels."""
+    own = cells == region
+    seen = {"none": ~own, "outside_only": (cells == 0) & ~own}.get(isolation, torch.zeros_like(own))
+    around = (~own if pixels == "official" else seen).nonzero().flatten()
+    return View(region, own.nonzero().flatten(), around, seen[around])
 
 
 def layer_labels(labels: Tensor, size: tuple[int, int], count: int) -> Tensor:
@@ -74,53 +132,74 @@ def layer_labels(labels: Tensor, size: tuple[int, int], count: int) -> Tensor:
     return result
 
 
+# ---- layers ------------------------------------------------------------------------------------------------------
+
+
 class Processor:
     """The attention of one layer of a diffusers UNet: attn1 looks at the picture, attn2 at the words."""
 
     def __init__(self, layer: str, contexts: list[Context]) -> None:
         self.layer, self.contexts = layer, contexts
-        self.attend = self._to_itself if layer.endswith("attn1") else self._to_words
+        self.size: tuple[int, int] = (0, 0)  # (h, w) of its tokens, told before each call
+        self.attend = self._to_pixels if layer.endswith("attn1") else self._to_words
 
     def __call__(self, attn, hidden_states: Tensor, encoder_hidden_states=None, attention_mask=None, **_) -> Tensor:
         """hidden_states [K * B, N, C], keyframe by keyframe, -> [K * B, N, C], as diffusers' AttnProcessor."""
-        projections = [attn.to_q, attn.to_k, attn.to_v] if self.attend == self._to_itself else [attn.to_q]
-        projected = [heads(p(hidden_states), attn.heads).chunk(len(self.contexts)) for p in projections]
-        out = torch.cat([self.attend(attn, *one) for one in zip(self.contexts, *projected, strict=True)])
-        out = out.transpose(1, 2).flatten(2)  # [K * B, N, C]
-        return attn.to_out[1](attn.to_out[0](out))
+        each = hidden_states.chunk(len(self.contexts))
+        out = torch.cat([self.attend(attn, *one) for one in zip(self.contexts, each, strict=True)])
+        return attn.to_out[1](attn.to_out[0](out.transpose(1, 2).flatten(2)))
 
-    def _to_itself(self, attn, context: Context, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    def _to_pixels(self, attn, context: Context, hidden: Tensor) -> Tensor:
+        """One keyframe's tokens [B, N, C] look at each other, and at the reference: [B, H, N, d]."""
+        options = context.options
+        shares = options.shares(self.layer) and (context.write is not None or context.read is not None)
+        isolation = options.isolation if during(context.progress, options.isolated) else "none"
+        if isolation == "none" and not (shares and options.where == "inside"):
+            isolation = "whole"
+        q, k, v = (heads(project(hidden), attn.heads) for project in (attn.to_q, attn.to_k, attn.to_v))
         out = torch.empty_like(q)
-        for r, index in enumerate(_regions(context, q.shape[2])):
-            if len(index):
-                out[:, :, index] = self._region(context, r, *(x[:, :, index] for x in (q, k, v)))
+        for view in context.views(self.size, isolation, options.pixels):
+            own = [x[:, :, view.own] for x in (q, k, v)]
+            around = [k[:, :, view.around], v[:, :, view.around] * view.seen[:, None]]
+            reference = None
+            if shares and (view.region > 0 or options.where == "both"):
+                key = f"{self.layer}/{view.region}"
+                if context.write is not None:
+                    context.write |= self._kept(options.store, key, hidden[:, view.own], *own)
+                if context.read is not None:
+                    reference = self._reference(attn, context.read, key, q)
+            out[:, :, view.own] = share(*own, *around, reference, options)
         return out
 
-    def _region(self, context: Context, r: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Attention of one region's tokens, [B, H, n, d] each, to themselves and to the reference's same region."""
-        key = f"{self.layer}/{r}"
-        shared = self.layer.startswith(SHARED) and (r > 0 or not context.regions)
-        if context.write is not None and shared:
-            context.write |= {f"{key}/k": k, f"{key}/v": v}
-            context.write |= {f"{key}/q_mean": q.mean(2, keepdim=True), f"{key}/q_std": spread(q)}
-        if context.read is None or not shared or f"{key}/k" not in context.read:
-            return F.scaled_dot_product_attention(q, k, v)
-        reference = [context.read[f"{key}/{name}"].to(q) for name in ("k", "v", "q_mean", "q_std")]
-        return share(q, k, v, *reference, adain=context.adain)
+    def _kept(self, store: str, key: str, hidden: Tensor, q: Tensor, k: Tensor, v: Tensor) -> Cache:
+        """What is kept of a region of the reference."""
+        if store == "hidden":
+            return {f"{key}/h": hidden}
+        return {f"{key}/k": k, f"{key}/v": v, f"{key}/q_mean": q.mean(2, keepdim=True), f"{key}/q_std": spread(q)}
 
-    def _to_words(self, attn, context: Context, q: Tensor) -> Tensor:
+    def _reference(self, attn, cache: Cache, key: str, like: Tensor) -> list[Tensor] | None:
+        """Keys and values [B, H, m, d] of a region of the reference, mean and spread of its queries [B, H, 1, d]; None
+        where it has no such region."""
+        if f"{key}/h" in cache:
+            hidden = cache[f"{key}/h"].to(like)
+            q, k, v = (heads(project(hidden), attn.heads) for project in (attn.to_q, attn.to_k, attn.to_v))
+            return [k, v, q.mean(2, keepdim=True), spread(q)]
+        if f"{key}/k" not in cache:
+            return None
+        return [cache[f"{key}/{name}"].to(like) for name in ("k", "v", "q_mean", "q_std")]
+
+    def _to_words(self, attn, context: Context, hidden: Tensor) -> Tensor:
+        """One keyframe's tokens [B, N, C] look at the words of their region: [B, H, N, d]."""
+        q = heads(attn.to_q(hidden), attn.heads)
         out = torch.empty_like(q)
-        texts = context.texts if context.regions else context.texts[-1:]
-        for index, text in zip(_regions(context, q.shape[2]), texts, strict=True):
-            if len(index):
-                k, v = heads(attn.to_k(text), attn.heads), heads(attn.to_v(text), attn.heads)
-                out[:, :, index] = F.scaled_dot_product_attention(q[:, :, index], k, v)
+        whole = context.options.words == "whole"
+        for view in context.views(self.size, "whole" if whole else "both"):
+            r = -1 if whole else view.region
+            k, v = (heads(project(context.texts[r]), attn.heads) for project in (attn.to_k, attn.to_v))
+            if context.weights is not None:
+                v = v * context.weights[r].to(v)[:, None]
+            out[:, :, view.own] = F.scaled_dot_product_attention(q[:, :, view.own], k, v)
         return out
-
-
-def _regions(context: Context, count: int) -> list[Tensor]:
-    """The token indices of every region, or of all, at the attention resolution that has `count` tokens."""
-    return context.tokens(count) if context.regions else [torch.arange(count, device=context.labels.device)]
 
 
 def heads(x: Tensor, count: int) -> Tensor:
@@ -129,22 +208,35 @@ def heads(x: Tensor, count: int) -> Tensor:
 
 
 def share(
-    q: Tensor, k: Tensor, v: Tensor, k_ref: Tensor, v_ref: Tensor, q_mean: Tensor, q_std: Tensor, adain: bool
-) -> Tensor:
-    """Attention to own and reference tokens (StyleAligned, section 3.2).
+    q: Tensor, k: Tensor, v: Tensor, k_around: Tensor, v_around: Tensor, reference: list[Tensor] | None,
+    options: Options,
+) -> Tensor:  # fmt: skip
+    """Attention to own tokens, to some around them and to the reference (StyleAligned, section 3.2).
 
-    q, k, v: [B, H, n, d]; k_ref, v_ref: [B, H, m, d]; q_mean, q_std, of the reference's queries: [B, H, 1, d].
-
-    The reference's logits are raised by log(n / m), so that it weighs as much as the frame's own tokens whatever the
-    size of the object in either.
+    q, k, v: [B, H, n, d]; k_around, v_around: [B, H, o, d]; reference: its keys and values [B, H, m, d], mean and
+    spread of its queries [B, H, 1, d].
     """
-    n, m = k.shape[2], k_ref.shape[2]
-    if adain and min(n, m) > 1:
+    if reference is None:
+        return F.scaled_dot_product_attention(q, joined(k, k_around), joined(v, v_around))
+    k_ref, v_ref, q_mean, q_std = reference
+    n, o, m = k.shape[2], k_around.shape[2], k_ref.shape[2]
+    if options.adain and min(n, m) >= ENOUGH:
         q = renormalise(q, q_mean, q_std)
         k = renormalise(k, k_ref.mean(2, keepdim=True), spread(k_ref))
-    bias = torch.zeros(1, n + m, dtype=q.dtype, device=q.device)
-    bias[:, n:] = log(n / m)
-    return F.scaled_dot_product_attention(q, torch.cat([k, k_ref], 2), torch.cat([v, v_ref], 2), attn_mask=bias)
+    raised = options.shift + (log(n / m) if options.balance else 0)
+    bias = None
+    if raised or o:  # fused kernels take no bias
+        # What is around keeps its part: with the reference there is more of the region itself.
+        around = log1p(m / n * exp(raised))
+        bias = torch.cat([q.new_zeros(n), q.new_full((o,), around), q.new_full((m,), raised)])[None]
+    keys, values = joined(k, k_around, options.scale * k_ref), joined(v, v_around, v_ref)
+    return F.scaled_dot_product_attention(q, keys, values, attn_mask=bias)
+
+
+def joined(*parts: Tensor) -> Tensor:
+    """Tokens [B, H, n, d] one after the other."""
+    parts = [part for part in parts if part.shape[2]]
+    return torch.cat(parts, 2) if len(parts) > 1 else parts[0]
 
 
 def renormalise(x: Tensor, mean: Tensor, std: Tensor) -> Tensor:
@@ -157,16 +249,42 @@ def spread(x: Tensor) -> Tensor:
     return (x.var(2, keepdim=True, unbiased=x.shape[2] > 1) + 1e-5).sqrt()
 
 
+# ---- on and off --------------------------------------------------------------------------------------------------
+
+
 @contextmanager
 def installed(unet, contexts: list[Context]) -> Iterator[None]:
-    """Region attention in every layer of a UNet, and the layers' own processors back at the end, whatever happens."""
+    """Region attention in every layer of a UNet, and the layers' own processors back at the end, whatever happens.
+
+    The list of contexts may be changed between calls.
+    """
     original = unet.attn_processors
     unknown = [name for name in original if not name.endswith(("attn1.processor", "attn2.processor"))]
     if unknown:
         raise UserError(f"models.diffusion: this network is not a Stable Diffusion UNet: it has a layer {unknown[0]}")
-    layers = [name.removesuffix(".processor") for name in original]
-    unet.set_attn_processor({f"{layer}.processor": Processor(layer, contexts) for layer in layers})
+    processors = {name: Processor(name.removesuffix(".processor"), contexts) for name in original}
+    unet.set_attn_processor(dict(processors))
+    hooks = [
+        unet.get_submodule(name).register_forward_pre_hook(partial(tell_size, inside))
+        for name, inside in by_transformer(processors).items()
+    ]
     try:
         yield
     finally:
+        for hook in hooks:
+            hook.remove()
         unet.set_attn_processor(original)
+
+
+def by_transformer(processors: dict[str, Processor]) -> dict[str, list[Processor]]:
+    """The processors inside of each of the network's transformers, which are where (h, w) is known."""
+    result = {}
+    for name, processor in processors.items():
+        result.setdefault(name.partition(".transformer_blocks.")[0], []).append(processor)
+    return result
+
+
+def tell_size(processors: list[Processor], _, inputs: tuple[Tensor, ...]) -> None:
+    """Before a transformer is called with a picture [K * B, C, h, w]."""
+    for processor in processors:
+        processor.size = tuple(inputs[0].shape[-2:])

@@ -16,6 +16,7 @@ from pydantic import (
     NonNegativeInt,
     PositiveInt,
     ValidationError,
+    WithJsonSchema,
     model_validator,
 )
 
@@ -88,8 +89,9 @@ class Masks(Section):
 class Plan(Section):
     """What all keyframes of a clip share: the reference and the scale."""
 
-    reference: Literal["first"] | NonNegativeInt = Field(
-        "first", description="`first` keyframe with A in it, or a frame"
+    reference: Literal["first", "medoid"] | NonNegativeInt = Field(
+        "first",
+        description="`first` keyframe with A in it; `medoid`: the one whose A is most like all others; or a frame",
     )
     margin: float = Field(0.25, ge=0, le=4, description="room around A in the edited crop, as a share of A's size")
     size: PositiveInt | None = Field(
@@ -97,12 +99,58 @@ class Plan(Section):
     )
 
 
-class Attention(Section):
-    """How pixels and words may look at each other while B is painted."""
+def _window(window: tuple[float, float]) -> tuple[float, float]:
+    if not 0 <= window[0] < window[1] <= 1:
+        raise ValueError("should be two shares of the steps, the first one smaller, e.g. [0, 0.5]")
+    return window
 
-    regions: bool = Field(True, description="inside looks at inside and at its own words, outside at outside")
-    share: bool = Field(True, description="every keyframe also looks at the reference's cached keys and values")
+
+# Shares of the steps, 0 the noisiest
+Window = Annotated[tuple[float, float], AfterValidator(_window)]
+
+
+Layers = Annotated[
+    list[Phrase],
+    Field(min_length=1),
+    BeforeValidator(lambda layers: [layers] if isinstance(layers, str) else layers),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
+]
+
+
+class Attention(Section):
+    """How pixels and words may look at each other, in the inversion and while B is painted."""
+
+    isolation: Literal["both", "outside_only", "none"] = Field(
+        "both",
+        description="`both`: inside looks at inside, outside at outside; `outside_only`: inside also looks at outside; "
+        "`none`: everything at everything",
+    )
+    self: Literal["renorm", "official"] = Field(
+        "renorm", description="looks at other regions are dropped before the softmax, or as in Shape-guided Diffusion"
+    )
+    words: Literal["renorm", "official", "whole"] = Field(
+        "renorm",
+        description="each region has its own; `official`: as in Shape-guided Diffusion; `whole`: one text for all",
+    )
+    window: Window = Field((0.0, 1.0), description="share of the steps in which `isolation` holds")
+
+
+class Share(Section):
+    """How every keyframe looks at the first edited one (StyleAligned)."""
+
+    reference: bool = Field(True, description="every keyframe also looks at the reference's keys and values")
+    where: Literal["inside", "both"] = Field("inside", description="`both`: also outside at the reference's outside")
+    layers: Layers = Field(
+        ["up"], description="layers that share, by the beginnings of their names: `up`, the decoder's; or `all`"
+    )
+    window: Window = Field((0.0, 1.0), description="share of the steps in which the reference is looked at")
     adain: bool = Field(True, description="queries and keys take the reference's mean and spread before sharing")
+    scale: float = Field(1.0, ge=0, le=10, description="what the reference's keys are multiplied by")
+    shift: float = Field(0.0, ge=-10, le=10, description="what its logits are raised by; 0.69 doubles its weight")
+    balance: bool = Field(True, description="the reference weighs the same whatever the size of A in it")
+    store: Literal["kv", "hidden", "replay"] = Field(
+        "kv", description="what is kept of the reference: keys and values, half of it, or nearly nothing but more time"
+    )
 
 
 class Edit(Section):
@@ -113,7 +161,12 @@ class Edit(Section):
     seed: NonNegativeInt = Field(0, description="of the noise, where `start` is `noise`")
     negative: str = Field("", description="what should not appear")
     start: Literal["inversion", "noise"] = Field("inversion", description="what the first step starts from")
+    background: Literal["matched", "official"] = Field(
+        "matched",
+        description="noise level of the source around A; `official`: one step behind, as in Shape-guided",
+    )
     attention: Attention = Attention()
+    share: Share = Share()
 
 
 class Flow(Section):
@@ -280,6 +333,7 @@ _KINDS = {
     "int_from_float": "should be a whole number",
     "bool_parsing": "should be true or false",
     "too_short": "should not be empty",
+    "too_long": "has too many values",
 }
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from clevam.device import pick_device
 from clevam.errors import UserError
+from clevam.phrases import kept
 
 LAYOUTS = (
     "StableDiffusionPipeline", "StableDiffusionInpaintPipeline",
@@ -68,6 +69,7 @@ class Diffusion:
         self.scheduler = DDIMScheduler.from_config(pipe.scheduler.config)
         self.is_xl = self.unet.config.addition_embed_type == "text_time"
         self.inpaints = self.unet.config.in_channels == 9
+        self.cell = 2 ** (len(self.vae.config.block_out_channels) - 1)  # pixels of a latent's side
 
     @torch.no_grad()
     def encode(self, text: str, negative: bool = False) -> Words:
@@ -80,6 +82,12 @@ class Diffusion:
         if negative and not text and self.pipe.config.force_zeros_for_empty_prompt:
             return Words(torch.zeros_like(embedding), torch.zeros_like(pooled))
         return Words(embedding, pooled)
+
+    def kept(self, source: str, wanted: str) -> set[int]:
+        """Where in a wanted text tokens stand that the source's has too (phrases.kept)."""
+        read = self.pipe.tokenizer
+        ids = [read(text, padding="max_length", truncation=True).input_ids for text in (source, wanted)]
+        return kept(*ids, read.eos_token_id)
 
     def added(self, pooled: list[Tensor], size: tuple[int, int]) -> dict[str, Tensor] | None:
         """What XL is told beside the words, one row per vector of `pooled`: it, and that the picture of `size`

@@ -1,5 +1,9 @@
-"""Painting B into the keyframes: the reference first, every other one while looking at the reference's attention."""
+"""Painting B into the keyframes: the reference first, every other one while looking at the reference's attention.
 
+Before that comes the inversion of each, which all edits of what is found share.
+"""
+
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -8,16 +12,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from clevam import images, sampler, store
-from clevam.attention import Cache, Context, layer_labels
-from clevam.diffusion import Diffusion, Machine
+from clevam import images, phrases, sampler, store
+from clevam.attention import Cache, Context, Options, layer_labels
+from clevam.diffusion import Diffusion, Machine, Words
+from clevam.errors import UserError
 from clevam.files import replacing
 from clevam.geometry import cut, feather, paste
 
-# Of an edit: find, replace, feather, edit (config.Edit), dtype, tiling (config.Runtime), variant (config.Models), and
-# weights, the fingerprint of the checkpoint.
+# Of an inversion: find, steps, attention (config.Attention), dtype, tiling (config.Runtime), variant (config.Models),
+# and weights, the fingerprint of the checkpoint. Of an edit also replace, feather and edit (config.Edit).
 Settings = dict
 
 
@@ -33,33 +40,65 @@ class Keyframe:
 @dataclass(frozen=True)
 class Opened:
     """A keyframe in memory: its picture, uint8 RGB [H, W, 3], and labels, uint8 [H, W]; of its crop the piece that the
-    model works on, uint8 RGB at work size, the latent of it, and inside, its labels at latent size."""
+    model works on, uint8 RGB at work size, and inside, its labels int64 at latent size."""
 
     picture: np.ndarray
     labels: np.ndarray
     box: list[int]
     piece: np.ndarray
-    latent: Tensor
     inside: Tensor
 
 
-def reference(keyframe: Keyframe, picture: str, cache: str, *, settings: Settings, machine: Machine) -> None:
-    """Edit the reference keyframe; write it as PNG to `picture` and its attention into the folder `cache`."""
-    editor = Editor(settings, machine)
+# ---- rules -------------------------------------------------------------------------------------------------------
+
+
+def invert(keyframes: dict[str, Keyframe], target: str, *, settings: Settings, machine: Machine) -> None:
+    """Write the inversions of one block's keyframes into the folder `target`, as <name>.safetensors."""
+    with replacing(target) as folder:
+        folder.mkdir()
+        if not keyframes:
+            return
+        inverter = Inverter(settings, machine)
+        for names in together(keyframes, machine.batch):
+            paths = inverter.invert([inverter.open(keyframes[name]) for name in names])
+            for name, path in zip(names, paths, strict=True):
+                save_file({"path": path.half().cpu().contiguous()}, folder / f"{name}.safetensors")
+
+
+def read_inversion(path: str) -> Tensor:
+    """One keyframe's latents at all levels, float32 [S + 1, 4, h, w]."""
+    try:
+        return load_file(path)["path"].float()
+    except (OSError, KeyError, SafetensorError):
+        raise UserError(f"{path}: missing or damaged; delete {Path(path).parent} and run again") from None
+
+
+def reference(
+    keyframe: Keyframe, inverted: str, picture: str, cache: str, *, settings: Settings, machine: Machine
+) -> None:
+    """Edit the reference keyframe; write it as PNG to `picture` and its attention into the folder `cache`.
+
+    inverted: the file of its inversion.
+    """
+    editor, write = Editor(settings, machine), None
+    opened = editor.open(keyframe)
     with replacing(cache) as folder:
         folder.mkdir()
-        writer = store.Writer(folder, editor.made_with) if settings["edit"]["attention"]["share"] else None
-        (edited,) = editor.edit([keyframe], write=writer)
+        if editor.shares:
+            write = store.Writer(folder, editor.made_with)
+            write.keep(opened.inside, opened.piece)
+        (edited,) = editor.edit([opened], read_inversion(inverted)[None], write=write)
         images.write_png(picture, edited)
 
 
 def block(
-    keyframes: dict[str, Keyframe], target: str, *, untouched: dict[str, str], cache: str, settings: Settings,
-    machine: Machine,
+    keyframes: dict[str, Keyframe], inverted: str, target: str, *, untouched: dict[str, str], cache: str,
+    settings: Settings, machine: Machine,
 ) -> None:  # fmt: skip
     """Write the pictures of one block into the folder `target`, as <name>.png.
 
-    keyframes: those to edit; untouched: pictures that are taken as they are, keyframes without A and the reference.
+    keyframes: those to edit; inverted: the folder of their inversions; untouched: pictures that are taken as they are,
+    keyframes without A and the reference.
     """
     with replacing(target) as folder:
         folder.mkdir()
@@ -68,10 +107,10 @@ def block(
         if not keyframes:
             return
         editor = Editor(settings, machine)
-        shares = settings["edit"]["attention"]["share"]
-        reader = store.Reader(Path(cache), editor.made_with) if shares else None
+        shared = editor.shared(store.Reader(Path(cache), editor.made_with)) if editor.shares else None
         for names in together(keyframes, machine.batch):
-            edited = editor.edit([keyframes[name] for name in names], read=reader)
+            paths = torch.stack([read_inversion(f"{inverted}/{name}.safetensors") for name in names])
+            edited = editor.edit([editor.open(keyframes[name]) for name in names], paths, shared=shared)
             for name, picture in zip(names, edited, strict=True):
                 images.write_png(folder / f"{name}.png", picture)
 
@@ -83,64 +122,121 @@ def together(keyframes: dict[str, Keyframe], batch: int) -> Iterator[list[str]]:
         yield from (names[i : i + batch] for i in range(0, len(names), batch))
 
 
-class Editor:
-    """A checkpoint and one edit's settings, loaded once for many keyframes."""
+# ---- the work ----------------------------------------------------------------------------------------------------
+
+
+class Inverter:
+    """A checkpoint and what is found, loaded once for many keyframes."""
 
     def __init__(self, settings: Settings, machine: Machine) -> None:
-        self.settings, self.options = settings, settings["edit"]
+        self.settings, self.find = settings, settings["find"]
         self.model = Diffusion(machine, settings["dtype"], settings["tiling"], settings["variant"])
-        self.schedule = sampler.Schedule.of(self.model.scheduler, self.options["steps"])
-        self.attention = {key: self.options["attention"][key] for key in ("regions", "adain")}
-        # Words are encoded once; what is outside has no words of its own.
-        encode, replace = self.model.encode, settings["replace"]
-        negative, all_find, all_replace = (
-            encode(self.options["negative"], negative=True), encode(", ".join(settings["find"])),
-            encode(", ".join(replace)),
-        )  # fmt: skip
-        self.source_texts = [encode(text).embedding for text in ["", *settings["find"]]]
-        wanted = [encode(text) for text in replace] if self.attention["regions"] else [all_replace] * len(replace)
-        self.texts = [torch.cat([negative.embedding, words.embedding]) for words in [encode(""), *wanted]]
-        self.source_pooled, self.pooled = [all_find.pooled], [negative.pooled, all_replace.pooled]
-        self.made_with = {
-            "weights": settings["weights"],
-            "timesteps": self.schedule.timesteps,
-            "dtype": str(self.model.dtype),
-        }
+        self.schedule = sampler.Schedule.of(self.model.scheduler, settings["steps"])
+        self.options = options_of(settings["attention"])
 
-    def edit(
-        self,
-        keyframes: list[Keyframe],
-        read: Callable[[int], Cache] | None = None,
-        write: Callable[[int, Cache], None] | None = None,
-    ) -> list[np.ndarray]:
-        """The edited keyframes, uint8 RGB [H, W, 3]; from 2 * feather + 1 pixels off the mask on, the source's bits.
+    def invert(self, opened: list[Opened]) -> Tensor:
+        """Their latents at all levels, noisiest first: float32 [K, S + 1, 4, h, w]. All crops have one `work` size."""
+        model = self.model
+        encoded = [model.encode(text) for text in ["", *self.find]]
+        whole = model.encode(", ".join(self.find))
+        told = self.told([words.embedding for words in encoded], whole, [whole.pooled])
+        contexts = [self.context(one.piece, one.inside, told) for one in opened]
+        clean = torch.cat([model.to_latent(one.piece) for one in opened])
+        return torch.stack(sampler.invert(model.unet, self.schedule, clean, contexts), 1)
 
-        All crops have one `work` size. read, write: the reference's attention.
-        """
-        opened = [self.open(keyframe) for keyframe in keyframes]
-        clean = torch.cat([one.latent for one in opened])
-        width, height = keyframes[0].crop["work"]
-        model, source_contexts, contexts = self.model, [], []
-        added = [model.added(pooled, (height, width)) for pooled in (self.source_pooled, self.pooled)]
-        for one in opened:
-            given = self.attention | {"channels": model.channels(one.piece, one.inside)}
-            source_contexts.append(Context(one.inside, self.source_texts, added=added[0], **given))
-            contexts.append(Context(one.inside, self.texts, added=added[1], **given))
-        source = sampler.invert(model.unet, self.schedule, clean, source_contexts)
-        start = source[0] if self.options["start"] == "inversion" else self.noise(clean)
-        guidance = self.options["guidance"]
-        latents = sampler.edit(model.unet, self.schedule, start, source, contexts, guidance, read, write)
-        return [self.close(one, model.to_pixels(z[None])) for one, z in zip(opened, latents, strict=True)]
+    def told(
+        self, texts: list[Tensor], whole: Words, pooled: list[Tensor | None], fixed: list[set[int]] | None = None
+    ) -> dict:
+        """What every keyframe's context holds of the words: `texts`, one embedding [B, T, C] per label."""
+        weights = None
+        if self.options.words == "whole":
+            texts = [*texts[:-1], torch.cat([texts[-1][:-1], whole.embedding])]
+        elif self.options.words == "official":
+            wanted = phrases.splice(self.model.encode("").embedding, [text[-1:] for text in texts])
+            together = torch.cat([texts[0][:-1], wanted])
+            texts, weights = [together] * len(texts), phrases.weights(together, len(texts), fixed)
+        return {"texts": texts, "weights": weights, "pooled": pooled}
+
+    def context(self, piece: np.ndarray, inside: Tensor, told: dict) -> Context:
+        """What the network is told of a crop, uint8 RGB [H, W, 3], with labels int64 [h, w]."""
+        return Context(
+            inside,
+            told["texts"],
+            self.options,
+            told["weights"],
+            channels=self.model.channels(piece, inside),
+            added=self.model.added(told["pooled"], piece.shape[:2]),
+        )
 
     def open(self, keyframe: Keyframe) -> Opened:
         """Read a keyframe and prepare it for the model."""
         picture = images.read_rgb(keyframe.picture)
-        labels = images.read_labels(keyframe.mask, len(self.settings["find"]))
+        labels = images.read_labels(keyframe.mask, len(self.find))
         box, (width, height) = keyframe.crop["box"], keyframe.crop["work"]
         piece = cv2.resize(cut(picture, box), (width, height), interpolation=_filter(box[2] > width))
-        latent = self.model.to_latent(piece)
-        inside = self.latent_labels(cut(labels, box, "constant"), latent.shape[-2:])
-        return Opened(picture, labels, box, piece, latent, inside)
+        cell = self.model.cell
+        inside = self.latent_labels(cut(labels, box, "constant"), (height // cell, width // cell))
+        return Opened(picture, labels, box, piece, inside)
+
+    def latent_labels(self, labels: np.ndarray, size: tuple[int, int]) -> Tensor:
+        """uint8 [H, W] labels of a crop as int64 [h, w] at latent size."""
+        tensor = torch.from_numpy(labels.astype(np.int64)).to(self.model.device)
+        return layer_labels(tensor, size, len(self.find) + 1)
+
+
+class Editor(Inverter):
+    """A checkpoint and one edit's settings, loaded once for many keyframes."""
+
+    def __init__(self, settings: Settings, machine: Machine) -> None:
+        self.edit_options, self.shares = settings["edit"], settings["edit"]["share"]["reference"]
+        super().__init__(settings | {key: settings["edit"][key] for key in ("steps", "attention")}, machine)
+        self.options = options_of(settings["edit"]["attention"], settings["edit"]["share"])
+        # Words are encoded once; what is outside has no words of its own.
+        encode, replace, find = self.model.encode, settings["replace"], self.find
+        negative, whole = encode(settings["edit"]["negative"], negative=True), encode(", ".join(replace))
+        pairs = [torch.cat([negative.embedding, encode(text).embedding]) for text in ["", *replace]]
+        fixed = [self.model.kept(a, b) for a, b in zip(["", *find], ["", *replace], strict=True)]
+        self.words = self.told(pairs, whole, [negative.pooled, whole.pooled], fixed)
+        self.made_with = {
+            "weights": settings["weights"],
+            "timesteps": self.schedule.timesteps,
+            "levels": self.schedule.levels,
+            "prediction": self.schedule.prediction,
+            "dtype": str(self.model.dtype),
+            "find": find,
+            "replace": replace,
+            "negative": settings["edit"]["negative"],
+            "attention": json.loads(json.dumps(settings["edit"]["attention"])),
+            **{key: settings["edit"]["share"][key] for key in ("store", "layers", "where")},
+        }
+        check_layers(self.model.unet, self.options)
+
+    def edit(
+        self,
+        opened: list[Opened],
+        inverted: Tensor,
+        shared: sampler.Shared | None = None,
+        write: Callable[[int, Cache], None] | None = None,
+    ) -> list[np.ndarray]:
+        """The edited keyframes, uint8 RGB [H, W, 3]; from 2 * feather + 1 pixels off the mask on, the source's bits.
+
+        All crops have one `work` size. inverted: `invert` of them; shared: the reference's attention; write: takes it.
+        """
+        options, source = self.edit_options, [*inverted.to(self.model.device).unbind(1)]
+        start = source[0] if options["start"] == "inversion" else self.noise(source[0])
+        contexts = [self.context(one.piece, one.inside, self.words) for one in opened]
+        latents = sampler.edit(
+            self.model.unet, self.schedule, start, source, contexts, options["guidance"],
+            background=options["background"], shared=shared, write=write,
+        )  # fmt: skip
+        return [self.close(one, self.model.to_pixels(z[None])) for one, z in zip(opened, latents, strict=True)]
+
+    def shared(self, read: store.Reader) -> sampler.Shared:
+        """The reference's attention, and, if it is to be made again, its context."""
+        if self.edit_options["share"]["store"] != "replay":
+            return sampler.Shared(read)
+        inside, piece = read.kept()
+        return sampler.Shared(read, self.context(piece, inside.to(self.model.device), self.words))
 
     def close(self, opened: Opened, painted: np.ndarray) -> np.ndarray:
         """The whole keyframe with the painted crop, float32 RGB at work size, in its place."""
@@ -150,15 +246,33 @@ class Editor:
         rim = self.settings["feather"]
         return paste(opened.picture, painted, box, feather(opened.labels > 0, rim, 2 * rim + 1))
 
-    def latent_labels(self, labels: np.ndarray, size: tuple[int, int]) -> Tensor:
-        """uint8 [H, W] labels of a crop as int64 [h, w] at latent size."""
-        tensor = torch.from_numpy(labels.astype(np.int64)).to(self.model.device)
-        return layer_labels(tensor, tuple(size), len(self.texts))
-
     def noise(self, like: Tensor) -> Tensor:
         """The same noise for every keyframe, whatever the device."""
-        generator = torch.Generator("cpu").manual_seed(self.options["seed"])
+        generator = torch.Generator("cpu").manual_seed(self.edit_options["seed"])
         return torch.randn(like.shape[1:], generator=generator).to(like).expand_as(like)
+
+
+def options_of(attention: dict, share: dict | None = None) -> Options:
+    """config.Attention and config.Share as the network's layers take them."""
+    options = {
+        "isolation": attention["isolation"], "pixels": attention["self"], "words": attention["words"],
+        "isolated": tuple(attention["window"]),
+    }  # fmt: skip
+    if share:
+        same = ("adain", "scale", "shift", "balance", "where")
+        options |= {key: share[key] for key in same}
+        options |= {"layers": tuple(share["layers"]), "shared": tuple(share["window"])}
+        options["store"] = "hidden" if share["store"] == "hidden" else "kv"
+    return Options(**options)
+
+
+def check_layers(unet, options: Options) -> None:
+    """Raise UserError for a beginning of names that no layer has."""
+    layers = [name for name in unet.attn_processors if name.endswith("attn1.processor")]
+    for beginning in options.layers:
+        if beginning != "all" and not any(name.startswith(beginning) for name in layers):
+            blocks = sorted({name.partition(".attentions")[0] for name in layers})
+            raise UserError(f"edit.share.layers: no layer begins with {beginning!r}; there are {', '.join(blocks)}")
 
 
 def _filter(shrinks: bool) -> int:

@@ -63,6 +63,11 @@ class Job:
     edit: dict[str, Any]
     encode: dict[str, Any]
 
+    @property
+    def inversion(self) -> dict[str, Any]:
+        """What of an edit the inversion depends on."""
+        return {key: self.edit[key] for key in ("steps", "attention")}
+
 
 @dataclass(frozen=True)
 class Resolved:

@@ -3,11 +3,15 @@
 from itertools import pairwise
 from math import ceil
 
+import cv2
+import numpy as np
+
 from clevam import images
 from clevam.errors import UserError
 from clevam.files import write_json
-from clevam.geometry import Box, bounding, centred, grow, union
+from clevam.geometry import Box, bounding, centred, cut, grow, union
 
+SIDE = 32  # pixels of a silhouette
 SMALLEST_CROP = 32  # pixels; below, there is nothing for the model to see
 
 
@@ -33,13 +37,17 @@ def write(
     margin, flow_margin: shares of A's size; rim: pixels of the mask's feather, which the crop always has room for.
     """
     frame = tuple(index["stream"]["upright"])
-    boxes = {name: bounding(images.read_labels(path, regions, frame) > 0) for name, path in masks.items()}
-    crops, motion = {}, []
+    boxes, shapes, crops, motion = {}, {}, {}, []
+    for name, path in masks.items():
+        inside = images.read_labels(path, regions, frame) > 0
+        boxes[name] = bounding(inside)
+        if boxes[name] and reference == "medoid":
+            shapes[name] = shape(inside, boxes[name])
     for first, last in index["segments"]:
         names = [n for n in index["keyframes"] if first <= int(n) <= last]
         crops |= crop({n: boxes[n] for n in names if boxes[n]}, frame, margin, rim, size, multiple)
         motion += [[int(a), int(b), room(boxes[a], boxes[b], flow_margin, frame)] for a, b in pairwise(names)]
-    chosen = choose(reference, crops, index["keyframes"])
+    chosen = medoid(shapes) if shapes else choose(reference, crops, index["keyframes"])
     write_json(target, {"regions": regions, "reference": chosen, "crops": crops, "motion": motion})
 
 
@@ -70,11 +78,28 @@ def room(a: Box | None, b: Box | None, margin: float, frame: tuple[int, int]) ->
     return grow(both, 16 + round(margin * largest), frame)
 
 
+def shape(inside: np.ndarray, box: Box) -> np.ndarray:
+    """The silhouette of bool [H, W], whatever its place and size: bool [SIDE, SIDE]."""
+    x, y, width, height = box
+    side = max(width, height)
+    square = cut(inside, [x - (side - width) // 2, y - (side - height) // 2, side, side], "constant")
+    return cv2.resize(square.astype(np.float32), (SIDE, SIDE), interpolation=cv2.INTER_AREA) >= 0.5
+
+
+def medoid(shapes: dict[str, np.ndarray]) -> str:
+    """The keyframe whose silhouette overlaps most with all others; the first of those that do."""
+    flat = np.stack([one.ravel() for one in shapes.values()]).astype(np.float32)
+    both = flat @ flat.T
+    areas = both.diagonal()
+    overlap = both / np.maximum(areas[:, None] + areas - both, 1)
+    return list(shapes)[int(overlap.sum(1).argmax())]
+
+
 def choose(reference: str | int, crops: dict[str, dict], keyframes: list[str]) -> str:
     """The keyframe that is edited first."""
     if not crops:
         raise UserError("A is on no keyframe: every mask is empty; check `masks`, or paint one into masks_override/")
-    if reference == "first":
+    if reference in ("first", "medoid"):
         return min(crops)
     name = f"{reference:06d}"
     if name not in crops:

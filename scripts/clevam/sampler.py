@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
-from clevam.attention import Cache, Context, installed
+from clevam.attention import Cache, Context, during, installed
 from clevam.errors import UserError
 
 
@@ -61,9 +61,19 @@ def invert(unet, schedule: Schedule, clean: Tensor, contexts: list[Context]) -> 
     path = [clean]
     with installed(unet, contexts):
         for i in tqdm(reversed(range(steps)), total=steps, desc="inversion", unit="step"):
+            tell(contexts, progress=i / steps)
             output = predict(unet, path[0], schedule.timesteps[i], contexts)
             path.insert(0, schedule.move(path[0], schedule.noise(output, path[0], i), i + 1, i))
     return path
+
+
+@dataclass(frozen=True)
+class Shared:
+    """The reference's attention as it was kept: `read` gives that of a step. Where no more was kept than the latent
+    before each step, {"z": [1, 4, h, w]}, it goes through the network again, with `context`."""
+
+    read: Callable[[int], Cache]
+    context: Context | None = None
 
 
 @torch.no_grad()
@@ -74,29 +84,51 @@ def edit(
     source: list[Tensor],
     contexts: list[Context],
     guidance: float,
-    read: Callable[[int], Cache] | None = None,
+    *,
+    background: str = "matched",
+    shared: Shared | None = None,
     write: Callable[[int, Cache], None] | None = None,
 ) -> Tensor:
     """The edited clean latents [K, 4, h, w] of K keyframes.
 
-    start: the latents at level 0; source: `invert`'s path, which replaces the outside after every step at the level
-    just reached; the texts of `contexts` are pairs (negative, wanted), [2, T, C]; guidance: classifier-free (Ho and
-    Salimans, 2022); read gives the reference's cache of a step, write takes this run's, of a single keyframe.
+    start: the latents at level 0; source: `invert`'s path, which replaces the outside after every step, at the level
+    just reached (`matched`) or, as in Shape-guided Diffusion's code, at the one before (`official`); the texts of
+    `contexts` are pairs (negative, wanted), [2, T, C]; guidance: classifier-free (Ho and Salimans, 2022); write takes
+    the attention of every step, of a single keyframe, and the latent before it.
     """
     z, inside = start, torch.cat([blend_mask(c.labels) for c in contexts]).to(start)
-    with installed(unet, contexts):
+    told, steps = list(contexts), len(schedule.timesteps)
+    with installed(unet, told):
         for i, t in enumerate(tqdm(schedule.timesteps, desc="edit", unit="step")):
-            reference, written = read(i) if read else None, {} if write else None
-            for context in contexts:
-                context.read, context.write = reference, written
+            sharing = during(i / steps, contexts[0].options.shared)
+            reference = shared.read(i) if shared and sharing else None
+            written = {} if write and sharing else None
+            if reference and shared.context:
+                reference = replay(unet, reference["z"].to(z), t, shared.context, told, i / steps)
+            told[:] = contexts
+            tell(told, progress=i / steps, read=reference, write=written)
             pairs = z.repeat_interleave(2, 0)
             output = predict(unet, pairs, t, contexts)
+            if written is not None:
+                write(i, written | {"z": z})
             without, wanted = schedule.noise(output, pairs, i).unflatten(0, (-1, 2)).unbind(1)
             z = schedule.move(z, without + guidance * (wanted - without), i, i + 1)
-            z = inside * z + (1 - inside) * source[i + 1]
-            if write:
-                write(i, written)
+            level = i if background == "official" and i + 1 < steps else i + 1
+            z = inside * z + (1 - inside) * source[level]
     return z
+
+
+def replay(unet, z: Tensor, t: int, context: Context, told: list[Context], progress: float) -> Cache:
+    """The attention of the reference, whose latent before time step t is z [1, 4, h, w]."""
+    told[:], cache = [context], {}
+    tell(told, progress=progress, write=cache)
+    predict(unet, z.repeat_interleave(2, 0), t, told)
+    return cache
+
+
+def tell(contexts: list[Context], **news: object) -> None:
+    for context in contexts:
+        vars(context).update(news)
 
 
 def predict(unet, z: Tensor, t: int, contexts: list[Context]) -> Tensor:

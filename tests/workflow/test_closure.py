@@ -13,7 +13,7 @@ STAGES = {
     "keyframes": {"keyframes", "images", *VIDEO},
     "masks": {"masks", "images", "detector", "segmenter", "states", "device", *VIDEO},
     "plan": {"plan", "geometry", "images"},
-    "edit": {"edit", "diffusion", "device", "attention", "sampler", "store", "geometry", "images"},
+    "edit": {"edit", "diffusion", "device", "attention", "phrases", "sampler", "store", "geometry", "images"},
     "flow": {"flow", "geometry", "raft", "states", "device", *VIDEO},
     "out": {"propagate", "encode", "flow", "geometry", "images", *VIDEO},
 }

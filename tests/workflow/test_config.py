@@ -48,11 +48,11 @@ def test_the_clips_name_stays_with_what_the_clip_looks_for_whichever_edits_come_
 def test_an_edit_overrides_the_video_and_the_video_the_section_key_by_key():
     raw = {
         "edit": {"steps": 5, "guidance": 3},
-        "videos": {"dog": DOG | {"edit": {"guidance": 7}, "edits": {"x": {"edit": {"attention": {"share": False}}}}}},
+        "videos": {"dog": DOG | {"edit": {"guidance": 7}, "edits": {"x": {"edit": {"share": {"adain": False}}}}}},
     }
     settings = resolve(raw).jobs["dog.x"].edit
     assert (settings["steps"], settings["guidance"]) == (5, 7.0)
-    assert settings["attention"] == {"regions": True, "share": False, "adain": True}
+    assert (settings["share"]["adain"], settings["share"]["scale"]) == (False, 1.0)
 
 
 def test_a_keyframe_method_of_a_video_replaces_the_sections():

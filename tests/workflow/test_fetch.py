@@ -100,7 +100,7 @@ def test_after_it_everything_runs_with_no_hub(machine):
     ("changed", "again"),
     [
         ("", {}),
-        ("diffusion", {"reference": 1, "edit": 1, "edited": 2, "out": 1}),
+        ("diffusion", {"invert": 2, "reference": 1, "edit": 1, "edited": 2, "out": 1}),
         ("grounding", {"masks": 1, "mask": 2, "plan": 1}),
     ],
 )

@@ -12,6 +12,7 @@ from film import write_clip
 
 RAFT = "demo/models/segmentation/weights.pth"  # any file: a plan does not load it
 EDIT = {"reference": 1, "edit": 2, "edited": 4, "out": 1}
+INVERT = {"invert": 3}  # two blocks and the reference
 
 
 @pytest.mark.parametrize(
@@ -20,6 +21,9 @@ EDIT = {"reference": 1, "edit": 2, "edited": 4, "out": 1}
         (edit(replace="a yellow moon"), EDIT),
         ({"edit": {"guidance": 7}}, EDIT),
         ({"edit": {"seed": 1}}, EDIT),
+        ({"edit": {"steps": 3}}, INVERT | EDIT),
+        ({"edit": {"attention": {"isolation": "outside_only"}}}, INVERT | EDIT),
+        ({"edit": {"share": {"adain": False}}}, EDIT),
         ({"encode": {"lossless": False, "crf": 30}}, {"out": 1}),
         ({"encode": {"preset": "superfast"}}, {"out": 1}),
         ({"flow": {"preset": "fast"}}, {"flow": 2, "out": 1}),
@@ -27,8 +31,8 @@ EDIT = {"reference": 1, "edit": 2, "edited": 4, "out": 1}
         ({"models": {"flow": RAFT}}, {}),
         ({"masks": {"feather": 7}}, {"plan": 1}),  # then all edits, and flow only where the plan differs
         ({"runtime": {"device": "cpu", "offload": "model", "batch": 4}}, {}),
-        ({"runtime": {"dtype": "bfloat16"}}, EDIT),
-        ({"runtime": {"tiling": True}}, EDIT),
+        ({"runtime": {"dtype": "bfloat16"}}, INVERT | EDIT),
+        ({"runtime": {"tiling": True}}, INVERT | EDIT),
         (edit(edits={"same": {"replace": "a green star"}}), EDIT),
     ],
     ids=str,
@@ -38,7 +42,7 @@ def test_a_changed_key_runs_exactly_the_stages_that_use_it(finished, changes, jo
 
 
 def test_swapping_find_and_replace_is_noticed(finished):
-    assert finished.plan(**edit(find="a green star", replace="the red circle")) == EDIT
+    assert finished.plan(**edit(find="a green star", replace="the red circle")) == INVERT | EDIT
 
 
 def test_touching_everything_runs_nothing(project):
@@ -74,7 +78,7 @@ def test_a_painted_mask_that_changes_no_plan_runs_its_block_only(project):
     Image.fromarray(mask).save(folder / "000020.png")
     ran = project()
     assert ran.status == 0, ran.text
-    assert ran.jobs == {"mask": 1, "plan": 1, "edit": 1, "edited": 3, "out": 1}
+    assert ran.jobs == {"mask": 1, "plan": 1, "invert": 1, "edit": 1, "edited": 3, "out": 1}
 
 
 def test_a_picture_put_in_place_of_another_is_noticed_though_it_is_older(project):
@@ -102,7 +106,7 @@ def test_weights_put_in_place_of_others_are_noticed_though_they_are_older_and_mo
     weights = project / "elsewhere/unet/diffusion_pytorch_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\0")
     os.utime(weights, (0, 0))
-    assert project.plan(**moved) == EDIT
+    assert project.plan(**moved) == INVERT | EDIT
 
 
 def test_a_dropped_keyframe_disturbs_its_block_only(project):
@@ -111,7 +115,7 @@ def test_a_dropped_keyframe_disturbs_its_block_only(project):
     assert project(**still).status == 0
     ran = project(**still, keyframes={"every": 30})
     assert ran.status == 0, ran.text
-    assert (ran.jobs["reference"], ran.jobs["edit"]) == (0, 1)
+    assert (ran.jobs["reference"], ran.jobs["invert"], ran.jobs["edit"]) == (0, 1, 1)
 
 
 def test_a_video_that_cannot_be_read_does_not_keep_the_others_waiting(project):

@@ -13,10 +13,17 @@ from diffusers import UNet2DConditionModel
 import checkpoint
 import random_checkpoint
 from clevam import images
-from clevam.attention import Context
+from clevam.attention import Context, Options
 
 TEMPORARY = TemporaryDirectory()
 CHECKPOINT = Path(TEMPORARY.name) / "diffusion"
+
+
+ATTENTION = {"isolation": "both", "self": "renorm", "words": "renorm", "window": [0, 1]}
+SHARE = {
+    "reference": True, "where": "inside", "layers": ["up"], "window": [0, 1], "adain": True, "scale": 1.0, "shift": 0.0,
+    "balance": True, "store": "kv",
+}  # fmt: skip
 
 
 def pytest_sessionstart() -> None:
@@ -52,10 +59,10 @@ def unet() -> UNet2DConditionModel:
     return net.eval().requires_grad_(False)
 
 
-def context(labels: torch.Tensor, *, batch: int = 2, **options) -> Context:
+def context(labels: torch.Tensor, *, batch: int = 2, write=None, read=None, progress=0.0, **options) -> Context:
     """A context whose every label has random words of its own."""
     texts = [random(batch, 5, 12, seed=100 + r) for r in range(int(labels.max()) + 1)]
-    return Context(labels, texts, **options)
+    return Context(labels, texts, Options(**options), write=write, read=read, progress=progress)
 
 
 def box_labels(height: int, width: int, *boxes: tuple[slice, slice]) -> torch.Tensor:

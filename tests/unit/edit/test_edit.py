@@ -12,7 +12,7 @@ from clevam import diffusion, edit, images
 from clevam.diffusion import Machine
 from clevam.edit import Keyframe
 from clevam.errors import UserError
-from conftest import CHECKPOINT, write_scene
+from conftest import ATTENTION, CHECKPOINT, SHARE, write_scene
 
 MACHINE = Machine(str(CHECKPOINT), "cpu", 2)
 CROP = {"box": [24, 12, 48, 48], "work": [128, 128]}
@@ -26,17 +26,19 @@ SETTINGS = {
     "tiling": False,
     "variant": None,
     "edit": {
-        "steps": 2, "guidance": 4.5, "seed": 0, "negative": "", "start": "inversion",
-        "attention": {"regions": True, "share": True, "adain": True},
+        "steps": 2, "guidance": 4.5, "seed": 0, "negative": "", "start": "inversion", "background": "matched",
+        "attention": ATTENTION, "share": SHARE,
     },
 }  # fmt: skip
 
 
 def settings(**changes) -> dict:
-    """SETTINGS with other values: of an edit's attention, of an edit, or at the top."""
+    """SETTINGS with other values: of an edit's attention or sharing, of an edit, or at the top."""
     result = copy.deepcopy(SETTINGS)
     for key, value in changes.items():
-        part = next(d for d in (result["edit"]["attention"], result["edit"], result) if key in d)
+        part = next(
+            d for d in (result["edit"]["attention"], result["edit"]["share"], result["edit"], result) if key in d
+        )
         part[key] = value
     return result
 
@@ -50,16 +52,35 @@ def editor() -> edit.Editor:
 def first(tmp_path_factory) -> dict:
     """The edited reference, keyframe 000000: {"picture", "cache"}."""
     folder = tmp_path_factory.mktemp("first")
-    paths = {"picture": str(folder / "reference.png"), "cache": str(folder / "reference")}
-    scene = write_scene(folder, "000000")
-    edit.reference(Keyframe(*scene, CROP), *paths.values(), settings=SETTINGS, machine=MACHINE)
+    return reference(folder, write_scene(folder, "000000"))
+
+
+def reference(folder: Path, scene: tuple[str, str], **changes) -> dict:
+    """Edit a reference {"picture", "cache"} in a folder."""
+    paths, keyframe = (
+        {"picture": str(folder / "reference.png"), "cache": str(folder / "reference")},
+        Keyframe(*scene, CROP),
+    )
+    inverted = invert(folder / "inverted", {"000000": keyframe}, **changes)
+    inverted = str(inverted / "000000.safetensors")
+    edit.reference(keyframe, inverted, *paths.values(), settings=settings(**changes), machine=MACHINE)
     return paths
+
+
+def invert(folder: Path, keyframes: dict[str, Keyframe], **changes) -> Path:
+    """Invert keyframes into a folder."""
+    asked = settings(**changes)
+    asked |= {key: asked["edit"][key] for key in ("steps", "attention")}
+    edit.invert(keyframes, str(folder), settings=asked, machine=MACHINE)
+    return folder
 
 
 def block(target: Path, first: dict, keyframes: dict, *, untouched: dict | None = None, batch: int = 1, **changes):
     """Edit `keyframes` {name: (keyframe, mask)} and return the pictures in `target` by name."""
+    frames = {name: Keyframe(*paths, CROP) for name, paths in keyframes.items()}
     edit.block(
-        {name: Keyframe(*paths, CROP) for name, paths in keyframes.items()},
+        frames,
+        str(invert(target.with_name(f"{target.name}.inverted"), frames, **changes)),
         str(target),
         untouched=untouched or {},
         cache=first["cache"],
@@ -71,7 +92,8 @@ def block(target: Path, first: dict, keyframes: dict, *, untouched: dict | None 
 
 def painted(editor: edit.Editor, keyframe: str, mask: str, crop: dict = CROP) -> np.ndarray:
     """One edited keyframe."""
-    (picture,) = editor.edit([Keyframe(keyframe, mask, crop)])
+    opened = [editor.open(Keyframe(keyframe, mask, crop))]
+    (picture,) = editor.edit(opened, editor.invert(opened))
     return picture
 
 
@@ -95,7 +117,9 @@ def test_edit_shows_only_what_was_painted_as_far_as_the_feather(editor, scene, m
     assert (found[30 - FEATHER : 44 + FEATHER, 36:60] == 255).all()
 
 
-@pytest.mark.parametrize("change", [{"guidance": 9}, {"negative": "blurry"}, {"regions": False}, {"replace": ["owl"]}])
+@pytest.mark.parametrize(
+    "change", [{"guidance": 9}, {"negative": "blurry"}, {"isolation": "none"}, {"words": "whole"}, {"replace": ["owl"]}]
+)
 def test_edit_follows_words_and_options(editor, scene, change):
     paths = scene("000000")
     changed = edit.Editor(settings(**change), MACHINE)
@@ -105,10 +129,8 @@ def test_edit_follows_words_and_options(editor, scene, change):
 def test_words_are_pairs_of_the_negative_and_the_wanted_and_none_for_the_outside():
     editor = edit.Editor(settings(negative="blurry"), MACHINE)
     encode = lambda text: editor.model.encode(text).embedding  # noqa: E731
-    for found, words in zip(editor.texts, ["", "a red fox"], strict=True):
+    for found, words in zip(editor.words["texts"], ["", "a red fox"], strict=True):
         assert torch.equal(found, torch.cat([encode("blurry"), encode(words)]))
-    for found, words in zip(editor.source_texts, ["", "the dog"], strict=True):
-        assert torch.equal(found, encode(words))
 
 
 def test_edit_takes_a_crop_that_is_not_square_and_reaches_beyond_the_picture(editor, scene, monkeypatch):
@@ -137,7 +159,7 @@ def test_edit_takes_several_regions_each_with_its_words(scene, tmp_path):
 def test_edit_depends_on_the_seed_only_where_it_starts_from_noise(scene, editor, monkeypatch, start, same):
     paths, found = scene("000000"), []
     for seed in (0, 1):
-        monkeypatch.setattr(editor, "options", settings(start=start, seed=seed)["edit"])
+        monkeypatch.setattr(editor, "edit_options", settings(start=start, seed=seed)["edit"])
         found.append(painted(editor, *paths))
     assert np.array_equal(*found) == same
 
@@ -182,21 +204,31 @@ def test_reference_leaves_its_picture_and_one_file_for_each_step(first):
 
 
 def test_reference_that_is_not_shared_keeps_no_attention(tmp_path, scene):
-    paths = str(tmp_path / "reference.png"), tmp_path / "reference"
-    edit.reference(Keyframe(*scene("000000"), CROP), *paths, settings=settings(share=False), machine=MACHINE)
-    assert list(paths[1].iterdir()) == []
+    assert list(Path(reference(tmp_path, scene("000000"), reference=False)["cache"]).iterdir()) == []
 
 
 def test_reference_writes_the_same_bytes_twice(tmp_path, scene, first):
-    again = tmp_path / "again.png", tmp_path / "again"
-    edit.reference(Keyframe(*scene("000000"), CROP), *again, settings=SETTINGS, machine=MACHINE)
-    assert again[0].read_bytes() == Path(first["picture"]).read_bytes()
-    for path in again[1].iterdir():
+    again = reference(tmp_path, scene("000000"))
+    assert Path(again["picture"]).read_bytes() == Path(first["picture"]).read_bytes()
+    for path in Path(again["cache"]).iterdir():
         assert path.read_bytes() == (Path(first["cache"]) / path.name).read_bytes()
+
+
+@pytest.mark.parametrize("store", ["hidden", "replay"])
+def test_what_is_kept_of_the_reference_is_smaller_and_says_the_same(tmp_path, scene, first, store):
+    kept = reference(tmp_path, scene("000000"), store=store)
+    assert Path(kept["picture"]).read_bytes() == Path(first["picture"]).read_bytes()
+    sizes = [sum(path.stat().st_size for path in Path(one["cache"]).glob("step_*.pt")) for one in (kept, first)]
+    assert sizes[0] < 0.7 * sizes[1]
+    frames = {"000012": scene("000012", seed=3)}
+    expected = block(tmp_path / "kv", first, frames)["000012"].astype(int)
+    found = block(tmp_path / store, kept, frames, store=store)["000012"]
+    assert np.abs(found - expected).max() <= 1
 
 
 def test_block_takes_untouched_pictures_as_they_are_and_loads_no_model_for_them(tmp_path, scene, first, monkeypatch):
     monkeypatch.setattr(edit, "Editor", None)
+    monkeypatch.setattr(edit, "Inverter", None)
     keyframe, _ = scene("000012")
     found = block(tmp_path / "block", first, {}, untouched={"000000": first["picture"], "000012": keyframe})
     assert np.array_equal(found["000000"], images.read_rgb(first["picture"]))
@@ -208,7 +240,7 @@ def test_block_loads_the_model_once(tmp_path, scene, first, monkeypatch):
     monkeypatch.setattr(diffusion, "load", lambda *args: loaded.append(args) or load(*args))
     frames = {name: scene(name, seed) for seed, name in enumerate(["000000", "000012", "000024"])}
     assert block(tmp_path / "block", first, frames).keys() == frames.keys()
-    assert len(loaded) == 1
+    assert len(loaded) == 2  # for the inversions, for the edits
 
 
 @pytest.mark.parametrize("adain", [True, False])
@@ -220,7 +252,7 @@ def test_block_edits_the_reference_against_its_own_attention_to_the_same_picture
 
 def test_block_looks_at_the_reference(tmp_path, scene, first):
     frames = {"000012": scene("000012", seed=3)}
-    alone = block(tmp_path / "alone", first, frames, share=False)["000012"]
+    alone = block(tmp_path / "alone", first, frames, reference=False)["000012"]
     looking = block(tmp_path / "looking", first, frames)["000012"]
     assert np.abs(alone.astype(int) - looking).max() > 1
 
@@ -265,7 +297,32 @@ def test_block_refuses_the_attention_of_another_run_and_leaves_nothing(tmp_path,
     assert not (tmp_path / "block").exists()
 
 
-def test_without_regions_the_whole_picture_reads_the_words_of_all():
-    off = settings(regions=False, find=["a", "b"], replace=["a fox", "a cat"])
-    both = edit.Editor(off, MACHINE)
-    assert torch.equal(both.texts[-1][1:], both.model.encode("a fox, a cat").embedding)
+def test_whole_words_are_those_of_all_regions():
+    both = edit.Editor(settings(words="whole", find=["a", "b"], replace=["a fox", "a cat"]), MACHINE)
+    assert torch.equal(both.words["texts"][-1][1:], both.model.encode("a fox, a cat").embedding)
+
+
+def test_official_words_are_spliced_and_weighted():
+    editor = edit.Editor(settings(words="official"), MACHINE)
+    outside, inside = editor.words["weights"]
+    assert outside.shape == (77,) and not (outside * inside).any() and outside[0] == inside[0] == 0
+    assert torch.equal(editor.words["texts"][0], editor.words["texts"][1])
+    fox = editor.model.encode("a red fox").embedding
+    assert torch.equal(editor.words["texts"][1][1:, 39:], fox[:, 1:39])
+    assert torch.equal(editor.words["texts"][1][:1], editor.model.encode("").embedding)
+
+
+def test_layers_that_the_network_does_not_have_are_refused():
+    message = "edit.share.layers: no layer begins with 'up_block.1'; there are down_blocks.0, .*, up_blocks.3"
+    with pytest.raises(UserError, match=message):
+        edit.Editor(settings(layers=["up", "up_block.1"]), MACHINE)
+
+
+@pytest.mark.parametrize("content", [None, b"", b'\x08\0\0\0\0\0\0\0{"a": 1'])
+def test_a_missing_or_damaged_inversion_is_named_with_the_cure(tmp_path, content):
+    path = tmp_path / "inverted" / "000000.safetensors"
+    path.parent.mkdir()
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=r"000000.safetensors: missing or damaged; delete .*inverted and run again"):
+        edit.read_inversion(str(path))

@@ -10,10 +10,10 @@ from diffusers import DDIMScheduler
 
 import checkpoints
 from clevam import diffusion, edit, images, sampler
-from clevam.attention import Context
+from clevam.attention import Context, Options
 from clevam.diffusion import Diffusion, Machine
 from clevam.edit import Keyframe
-from conftest import random, write_scene
+from conftest import ATTENTION, SHARE, random, write_scene
 
 LAYOUTS = sorted(checkpoints.UNETS)
 CROP = {"box": [24, 12, 48, 48], "work": [64, 64]}
@@ -21,8 +21,8 @@ SETTINGS = {
     "weights": "0" * 12, "find": ["the dog"], "replace": ["a red fox"], "feather": 3,
     "dtype": "float32", "tiling": False, "variant": None,
     "edit": {
-        "steps": 2, "guidance": 4.5, "seed": 0, "negative": "", "start": "inversion",
-        "attention": {"regions": True, "share": True, "adain": True},
+        "steps": 2, "guidance": 4.5, "seed": 0, "negative": "", "start": "inversion", "background": "matched",
+        "attention": ATTENTION, "share": SHARE,
     },
 }  # fmt: skip
 
@@ -43,6 +43,12 @@ def frames(tmp_path) -> list[Keyframe]:
     return [Keyframe(*write_scene(tmp_path, f"{i:06d}", seed=i), CROP) for i in range(2)]
 
 
+def painted(editor: edit.Editor, frames: list[Keyframe], **roles) -> list[np.ndarray]:
+    """The edited keyframes."""
+    opened = [editor.open(frame) for frame in frames]
+    return editor.edit(opened, editor.invert(opened), **roles)
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_without_regions_and_with_all_inside_it_is_the_stock_pipeline(machines, layout):
     """Same words, same noise, DDIM: the latents of diffusers' own pipeline, whatever the layout asks for beside."""
@@ -54,7 +60,8 @@ def test_without_regions_and_with_all_inside_it_is_the_stock_pipeline(machines, 
     pair = torch.cat([negative.embedding, wanted.embedding])
     channels = model.channels(rgb, inside)
     added = model.added([negative.pooled, wanted.pooled], (64, 64))
-    context = Context(inside, [pair, pair], regions=False, channels=channels, added=added)
+    options = Options(isolation="none", words="whole")
+    context = Context(inside, [pair, pair], options, channels=channels, added=added)
     schedule = sampler.Schedule.of(model.scheduler, 3)
     found = sampler.edit(model.unet, schedule, z, [z] * 4, [context], 5.0)
 
@@ -69,7 +76,7 @@ def test_without_regions_and_with_all_inside_it_is_the_stock_pipeline(machines, 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_an_edit_changes_the_object_and_keeps_every_bit_beyond_the_feather(machines, frames, layout):
-    (found,) = edit.Editor(SETTINGS, machines[layout]).edit(frames[:1])
+    (found,) = painted(edit.Editor(SETTINGS, machines[layout]), frames[:1])
     source, inside = images.read_rgb(frames[0].picture), images.read_labels(frames[0].mask, 1)
     near = cv2.dilate(inside, np.ones((15, 15), np.uint8)) > 0
     assert (found != source).any(-1)[inside > 0].mean() > 0.9
@@ -79,10 +86,11 @@ def test_an_edit_changes_the_object_and_keeps_every_bit_beyond_the_feather(machi
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_keyframe_comes_out_the_same_alone_and_in_a_batch(machines, frames, layout):
     editor, cache = edit.Editor(SETTINGS, machines[layout]), {}
-    editor.edit(frames[:1], write=cache.__setitem__)
-    together = editor.edit(frames, read=cache.__getitem__)
+    painted(editor, frames[:1], write=cache.__setitem__)
+    shared = sampler.Shared(cache.__getitem__)
+    together = painted(editor, frames, shared=shared)
     for frame, found in zip(frames, together, strict=True):
-        (alone,) = editor.edit([frame], read=cache.__getitem__)
+        (alone,) = painted(editor, [frame], shared=shared)
         assert np.abs(found.astype(int) - alone).max() <= 1
 
 
@@ -109,7 +117,7 @@ def test_models_that_come_to_the_device_only_while_they_work_paint_the_same(mach
     plain, spared = (edit.Editor(SETTINGS, machines["sdxl"]) for _ in range(2))
     diffusion.place([*spared.model.encoders, spared.model.unet, spared.model.vae], torch.device("cpu"), offload)
     assert torch.equal(spared.model.encode("a cat").embedding, plain.model.encode("a cat").embedding)
-    assert all(np.array_equal(*pair) for pair in zip(plain.edit(frames), spared.edit(frames), strict=True))
+    assert all(np.array_equal(*pair) for pair in zip(painted(plain, frames), painted(spared, frames), strict=True))
     if offload == "layers":
         assert {p.device.type for p in spared.model.unet.parameters()} == {"meta"}
 
@@ -137,7 +145,7 @@ def test_half_precision_is_for_the_network_and_paints_nearly_the_same(machines, 
     assert [str(e.model.unet.dtype) for e in editors] == ["torch.float32", "torch.bfloat16"]
     assert [e.made_with["dtype"] for e in editors] == ["torch.float32", "torch.bfloat16"]
     assert {e.model.vae.dtype for e in editors} == {torch.float32}
-    single, half = (e.edit(frames[:1])[0].astype(int) for e in editors)
+    single, half = (painted(e, frames[:1])[0].astype(int) for e in editors)
     assert 0 < np.abs(single - half).mean() < 8
 
 

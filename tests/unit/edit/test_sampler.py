@@ -188,19 +188,44 @@ def test_edit_reads_and_writes_each_step_once_and_in_order(unet):
     plan, written, asked = schedule(3), [], []
     path = [random(1, 4, 8, 10)] * 4
     edited(unet, plan, path[0], path, INSIDE, write=lambda step, cache: written.append((step, cache)))
-    edited(unet, plan, path[0], path, INSIDE, read=lambda step: asked.append(step) or written[step][1])
+    shared = sampler.Shared(lambda step: asked.append(step) or written[step][1])
+    edited(unet, plan, path[0], path, INSIDE, shared=shared)
     assert [step for step, _ in written] == asked == [0, 1, 2]
     assert not torch.equal(*(next(iter(cache.values())) for _, cache in written[:2]))
 
 
-def test_edit_against_its_own_attention_is_the_same_edit(unet):
+@pytest.mark.parametrize("how", ["kept", "made again"])
+def test_edit_against_its_own_attention_is_the_same_edit(unet, how):
     """In fp64: a random network multiplies the rounding of fp32, 1e-6, to 1e-3 in three guided steps."""
     net, plan, written = copy.deepcopy(unet).double(), schedule(3), {}
     texts = [random(2, 5, 12, seed=r).double() for r in range(2)]
     path = sampler.invert(net, plan, latent(), [Context(INSIDE, [text[1:] for text in texts])])
     first = sampler.edit(net, plan, path[0], path, [Context(INSIDE, texts)], 4.5, write=written.__setitem__)
-    again = sampler.edit(net, plan, path[0], path, [Context(INSIDE, texts)], 4.5, read=written.__getitem__)
+    shared = {
+        "kept": sampler.Shared(written.__getitem__),
+        "made again": sampler.Shared(written.__getitem__, Context(INSIDE, texts)),
+    }[how]
+    again = sampler.edit(net, plan, path[0], path, [Context(INSIDE, texts)], 4.5, shared=shared)
     torch.testing.assert_close(again, first, atol=1e-8, rtol=0)
+
+
+def test_steps_outside_of_the_window_neither_keep_nor_ask(unet):
+    plan, written, asked = schedule(4), {}, []
+    path = [random(1, 4, 8, 10)] * 5
+    about = context(INSIDE, shared=(0.25, 0.75))
+    sampler.edit(unet, plan, path[0], path, [about], 4.5, write=written.__setitem__)
+    shared = sampler.Shared(lambda step: asked.append(step) or written[step])
+    sampler.edit(unet, plan, path[0], path, [about], 4.5, shared=shared)
+    assert [*written] == asked == [1, 2]
+
+
+def test_edit_pastes_the_source_a_step_late_as_in_the_authors_code():
+    plan, seen = schedule(), []
+    path = [torch.full((1, 4, 8, 10), float(i)) for i in range(5)]
+    net = Net(lambda z, t: seen.append(z[0, 0, 7, 9].item()) or z)
+    found = edited(net, plan, path[0], path, INSIDE, background="official")
+    assert seen == [0, 0, 1, 2]
+    assert found[0, 0, 7, 9] == 4
 
 
 def test_blend_mask_has_one_pixel_more_in_every_direction():

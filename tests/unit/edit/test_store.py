@@ -2,6 +2,7 @@
 
 import pickle
 
+import numpy as np
 import pytest
 import torch
 
@@ -9,7 +10,7 @@ from clevam import store
 from clevam.errors import UserError
 from conftest import random
 
-MADE_WITH = {"weights": "0123456789ab", "timesteps": [501, 1], "dtype": "torch.float32"}
+MADE_WITH = {"weights": "0123456789ab", "timesteps": [501, 1], "dtype": "torch.float32", "store": "kv"}
 
 
 class Trap:
@@ -32,18 +33,18 @@ def folder(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
-def test_a_step_comes_back_as_it_was_written(tmp_path, dtype):
+def test_a_step_comes_back_as_it_was_written_in_half_precision(tmp_path, dtype):
     cache = {"a/1/k": random(2, 2, 3, 4).to(dtype), "a/1/v": random(2, 3, 2, 4).transpose(1, 2).to(dtype)}
     store.Writer(tmp_path, MADE_WITH)(7, cache)
     found = store.Reader(tmp_path, MADE_WITH)(7)
     assert found.keys() == cache.keys()
-    assert all(found[key].dtype == dtype and torch.equal(found[key], cache[key]) for key in cache)
+    assert all(found[key].dtype == torch.float16 and torch.equal(found[key], cache[key].half()) for key in cache)
 
 
 def test_each_step_has_its_own_file(folder):
     reader = store.Reader(folder, MADE_WITH)
-    assert torch.equal(reader(1)["layer/1/k"], random(2, 2, 3, 4, seed=1))
-    assert torch.equal(reader(0)["layer/1/k"], random(2, 2, 3, 4, seed=0))
+    assert torch.equal(reader(1)["layer/1/k"], random(2, 2, 3, 4, seed=1).half())
+    assert torch.equal(reader(0)["layer/1/k"], random(2, 2, 3, 4, seed=0).half())
     assert sorted(p.name for p in folder.iterdir()) == ["meta.json", "step_000.pt", "step_001.pt"]
 
 
@@ -69,8 +70,8 @@ def test_a_folder_made_with_something_else_is_refused(folder, key, value, messag
 
 
 def test_a_folder_of_another_version_is_refused(folder, monkeypatch):
-    monkeypatch.setattr(store, "VERSION", 2)
-    with pytest.raises(UserError, match="made with version 1, not 2; delete it and run again"):
+    monkeypatch.setattr(store, "VERSION", 99)
+    with pytest.raises(UserError, match="made with version 2, not 99; delete it and run again"):
         store.Reader(folder, MADE_WITH)
 
 
@@ -100,3 +101,23 @@ def test_a_step_with_code_in_it_is_refused_and_not_run(folder, tmp_path, write):
     with pytest.raises(UserError, match=r"step_000\.pt: missing or damaged; delete .*reference and run again$"):
         store.Reader(folder, MADE_WITH)(0)
     assert not (tmp_path / "sprung").exists()
+
+
+def test_a_replay_keeps_the_latents_and_the_crop_as_they_were(tmp_path):
+    made_with, z = MADE_WITH | {"store": "replay"}, random(1, 4, 3, 2)
+    writer = store.Writer(tmp_path, made_with)
+    writer.keep(torch.ones(3, 2, dtype=torch.int64), np.full((24, 16, 3), 7, np.uint8))
+    writer(0, {"layer/1/k": random(2, 2, 3, 4), "z": z})
+    reader = store.Reader(tmp_path, made_with)
+    assert reader(0).keys() == {"z"} and torch.equal(reader(0)["z"], z)
+    inside, piece = reader.kept()
+    assert inside.tolist() == [[1, 1]] * 3 and piece.shape == (24, 16, 3) and (piece == 7).all()
+
+
+def test_the_next_step_is_read_while_the_network_works(folder, monkeypatch):
+    asked, load = [], store.Reader._load
+    monkeypatch.setattr(store.Reader, "_load", lambda self, path: asked.append(path.name) or load(self, path))
+    reader = store.Reader(folder, MADE_WITH)
+    reader(0)
+    reader.worker.shutdown(wait=True)
+    assert asked == ["step_000.pt", "step_001.pt"]

@@ -133,6 +133,20 @@ def test_the_reference_is_the_first_with_a_or_the_one_given(reference, chosen):
     assert plan.choose(reference, CROPS, KEYFRAMES) == chosen
 
 
+def test_the_medoid_is_the_keyframe_whose_a_is_shaped_like_most_others(tmp_path):
+    boxes = {0: [100, 100, 90, 20], 12: None, 24: [300, 50, 60, 60], 36: [40, 200, 40, 20], 48: [90, 90, 80, 78]}
+    assert plan_of(tmp_path, boxes, [[0, 48]])["reference"] == "000000"
+    assert plan_of(tmp_path, boxes, [[0, 48]], reference="medoid")["reference"] == "000024"
+
+
+def test_a_silhouette_says_nothing_of_place_and_size():
+    cross = np.zeros((90, 120), bool)
+    cross[30:60, 40:50], cross[40:50, 30:60] = True, True
+    one = plan.shape(cross, [30, 30, 30, 30])
+    assert np.array_equal(plan.shape(cross.repeat(2, 0).repeat(2, 1), [60, 60, 60, 60]), one)
+    assert 0.5 < one.mean() < 0.6
+
+
 @pytest.mark.parametrize(("reference", "why"), [(0, "has no A in it"), (7, "is not a keyframe")])
 def test_an_impossible_reference_is_an_error_that_offers_others(reference, why):
     message = rf"plan\.reference: frame {reference} {why}; choose one of 6, 12, 18"

@@ -1,0 +1,168 @@
+"""What `bench-edit` measures in the edit environment: edits of the demo world's keyframes, with its true masks.
+
+python bench/measure_edit.py FIRST LAST [SETTING ...]    # seeds of the demo world; figures as JSON on the last line
+python bench/measure_edit.py memory SEED KEYFRAMES       # peak memory of a job, in KiB
+"""
+
+import json
+import os
+import resource
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "demo")]
+
+import cv2  # noqa: E402
+import numpy as np  # noqa: E402
+from measure_painter import MODEL  # noqa: E402
+from tqdm import tqdm  # noqa: E402
+
+from clevam import edit, images, plan, sampler  # noqa: E402
+from clevam.diffusion import Machine  # noqa: E402
+from clevam.files import read_json  # noqa: E402
+from probe import LEAST_PIXELS, find, lab, read  # noqa: E402
+from things import COLOURS, SHAPES, TEXTURES, Look, with_article  # noqa: E402
+from world import Scene  # noqa: E402
+
+SIZE, FRAMES, EVERY, FEATHER = (256, 256), 72, 12, 6
+SEEN = 0.8  # of the object: of one that is mostly hidden nobody could tell the shape
+KINDS = {"colour": COLOURS, "texture": TEXTURES, "shape": SHAPES}
+ATTENTION = {"isolation": "both", "self": "renorm", "words": "renorm", "window": [0, 1]}
+SHARE = {"reference": True, "where": "inside", "layers": "up", "window": [0, 1], "adain": True, "scale": 1.0}
+SHARE |= {"shift": 0.0, "balance": True, "store": "kv"}
+WHOLE = ATTENTION | {"isolation": "none", "words": "whole"}
+# Of each setting its attention and sharing
+SETTINGS = {
+    "no regions": (WHOLE, SHARE | {"reference": False}),
+    "regions only": (ATTENTION, SHARE | {"reference": False}),
+    "sharing only": (WHOLE, SHARE | {"where": "both"}),
+    "both": (ATTENTION, SHARE),
+}
+
+
+class Clip:
+    """The keyframes of one scene with the edit that its seed asks for: another colour, texture or shape of object 1."""
+
+    def __init__(self, seed: int, folder: Path) -> None:
+        self.kind = list(KINDS)[seed % 3]
+        self.scene = Scene.random(seed, SIZE, frames=FRAMES, objects=2)
+        first = self.scene.things[0]
+        self.wanted = self._look(np.random.default_rng([seed, 6]), first)
+        self.after = self.scene.counterfactual(1, **{self.kind: getattr(self.wanted, self.kind)})
+        self.find, self.replace = f"the {first.name}", with_article(self.wanted.name)
+        self.times = [t for t in range(0, FRAMES, EVERY) if self.seen(t) >= SEEN]
+        masks = {}
+        for t in self.times:
+            images.write_png(folder / f"{t:06d}.png", self.scene.frame(t))
+            masks[f"{t:06d}"] = str(folder / f"mask{t:06d}.png")
+            images.write_png(masks[f"{t:06d}"], np.uint8(self.scene.labels(t) == 1))
+        index = {"stream": {"upright": list(SIZE[::-1])}, "segments": [[0, FRAMES - 1]], "keyframes": list(masks)}
+        options = {"margin": 0.25, "flow_margin": 0.5, "rim": FEATHER, "size": 128, "multiple": 16}
+        plan.write(masks, str(folder / "plan.json"), index=index, regions=1, reference="first", **options)
+        crops = read_json(folder / "plan.json")["crops"]
+        self.keyframes = [edit.Keyframe(str(folder / f"{n}.png"), path, crops[n]) for n, path in masks.items()]
+
+    def seen(self, t: int) -> float:
+        """Share of the object that is seen, of all of it in the picture; 0 where that is next to nothing."""
+        seen, whole = (self.scene.labels(t) == 1).sum(), self.scene.mask(t, 1).sum()
+        return seen / whole if seen >= LEAST_PIXELS else 0.0
+
+    def _look(self, rng: np.random.Generator, look: Look) -> Look:
+        """The same with another value of what is changed, such that it is like no other object there."""
+        seen = {getattr(other, self.kind) for other in self.scene.things}
+        choices = [value for value in KINDS[self.kind] if value not in seen]
+        if self.kind == "colour":  # only those that can be seen on this ground
+            free = {phrase.split()[1] for phrase in self.scene.absent(0)}
+            choices = [value for value in choices if value in free] or choices
+        return replace(look, **{self.kind: str(rng.choice(choices))})
+
+    def judge(self, edited: list[np.ndarray]) -> dict[str, float]:
+        """What of an edit's keyframes, RGB uint8 [H, W, 3], is right; every figure is a mean over them."""
+        rows, colours = [], []
+        for t, picture in zip(self.times, edited, strict=True):
+            source, inside, truth = self.scene.frame(t), self.scene.labels(t) == 1, self.after.frame(t)
+            mask = find(picture, inside)[1] if self.kind == "shape" else inside
+            look = read(picture, mask, self.scene.labels(t) > 1) if mask.sum() >= LEAST_PIXELS else None
+            far = cv2.distanceTransform(np.uint8(~inside), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) > 2 * FEATHER + 1
+            error = np.square(picture[inside].astype(float) - truth[inside]).mean()
+            rows.append(
+                {
+                    "success": float(look is not None and getattr(look, self.kind) == getattr(self.wanted, self.kind)),
+                    "exact": float(np.array_equal(picture[far], source[far])),
+                    "PSNR": 10 * np.log10(255**2 / max(error, 1e-9)),
+                }
+            )
+            colours.append(lab(picture[inside]).mean(0))
+        spread = float(np.linalg.norm(np.std(colours, axis=0)))
+        return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]} | {"spread": spread}
+
+
+def settings(clip: Clip, attention: dict, share: dict, steps: int, guidance: float) -> dict:
+    return {
+        "weights": "", "find": [clip.find], "replace": [clip.replace], "feather": FEATHER, "dtype": "auto",
+        "tiling": False, "variant": None,
+        "edit": {
+            "steps": steps, "guidance": guidance, "seed": 0, "negative": "", "start": "inversion",
+            "background": "matched", "attention": attention, "share": share,
+        },
+    }  # fmt: skip
+
+
+def edited(clip: Clip, attention: dict, share: dict, steps: int = 20, guidance: float = 4.5) -> list[np.ndarray]:
+    """The clip's keyframes, the first one the reference of the others."""
+    editor = edit.Editor(settings(clip, attention, share, steps, guidance), Machine(str(MODEL), "cpu", 2))
+    opened, cache = [editor.open(keyframe) for keyframe in clip.keyframes], {}
+    paths = editor.invert(opened)
+    first = editor.edit(opened[:1], paths[:1], write=cache.__setitem__)
+    shared = sampler.Shared(cache.__getitem__) if share["reference"] else None
+    rest = [editor.edit([one], path[None], shared=shared)[0] for one, path in zip(opened[1:], paths[1:], strict=True)]
+    return first + rest
+
+
+def measure(seeds: range, names: list[str]) -> dict[str, float]:
+    results = {name: {kind: [] for kind in KINDS} for name in names}
+    for seed in tqdm(seeds, unit="clip"):
+        with tempfile.TemporaryDirectory() as folder:
+            clip = Clip(seed, Path(folder))
+            for name in names if len(clip.times) > 1 else []:
+                results[name][clip.kind].append(clip.judge(edited(clip, *SETTINGS[name])))
+    figures = {}
+    for name, kinds in results.items():
+        every = [row for rows in kinds.values() for row in rows]
+        figures |= {f"{name}: {kind}": mean_of(rows, "success", 100) for kind, rows in kinds.items() if rows}
+        figures[f"{name}: exact outside"] = mean_of(every, "exact", 100)
+        figures[f"{name}: spread"] = mean_of(kinds["colour"] + kinds["texture"], "spread")
+        figures[f"{name}: PSNR"] = mean_of(kinds["colour"], "PSNR")
+    return figures
+
+
+def mean_of(rows: list[dict], name: str, scale: float = 1.0) -> float:
+    return scale * float(np.mean([row[name] for row in rows])) if rows else float("nan")
+
+
+def memory(seed: int, count: int) -> int:
+    """Peak memory, in KiB, of the job that edits a block of `count` keyframes, in a process of its own."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        clip = Clip(seed, folder)
+        machine, first = Machine(str(MODEL), "cpu", 2), clip.keyframes[0]
+        edited_as = settings(clip, *SETTINGS["both"], 2, 4.5)
+        inverted_as = edited_as | {key: edited_as["edit"][key] for key in ("steps", "attention")}
+        keyframes = {f"{i:06d}": clip.keyframes[i % len(clip.keyframes)] for i in range(count)}
+        edit.invert(keyframes, str(folder / "inverted"), settings=inverted_as, machine=machine)
+        paths = [str(folder / name) for name in ("inverted/000000.safetensors", "reference.png", "reference")]
+        edit.reference(first, *paths, settings=edited_as, machine=machine)
+        options = {"untouched": {}, "cache": paths[2], "settings": edited_as, "machine": machine}
+        edit.block(keyframes, str(folder / "inverted"), str(folder / "block"), **options)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "memory":
+        print(json.dumps(memory(int(sys.argv[2]), int(sys.argv[3]))))
+    else:
+        print(json.dumps(measure(range(int(sys.argv[1]), int(sys.argv[2])), sys.argv[3:] or list(SETTINGS))))
