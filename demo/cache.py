@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -29,8 +30,11 @@ class Cache:
         self.done = self.arrays.pop("done")
 
     def fill(self, make: Callable[[int], Row], worker: int, workers: int) -> None:
-        """Make every row that is this worker's and is not done."""
+        """Make every row that is this worker's and is not done, as long as somebody waits for them."""
+        parent = multiprocessing.parent_process()
         for row in range(worker, len(self.done), workers):
+            if parent and not parent.is_alive():
+                return
             if not self.done[row]:
                 for name, value in make(row).items():
                     self.arrays[name][row] = value
