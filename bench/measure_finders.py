@@ -28,12 +28,6 @@ SIZES = ((128, 128), (360, 640))  # by turns
 THRESHOLD = 0.3  # the configuration's default
 
 
-def load() -> tuple[Detector, Segmenter]:
-    parts = (str(MODELS / "grounding" / name) for name in ("weights.pth", "config.json", "text"))
-    cpu = torch.device("cpu")
-    return Detector(*parts, cpu), Segmenter(str(MODELS / "segmentation" / "weights.pth"), cpu)
-
-
 def absent(scene: Scene, seed: int) -> str:
     """A phrase that fits nothing there; by turns it shares nothing, one word or two with the most similar object."""
     phrases = scene.absent(seed % 3) or scene.absent(1)
@@ -45,9 +39,11 @@ def overlap(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def measure(seeds: range) -> dict[str, float]:
-    start = time.perf_counter()
-    detect, segment = load()
-    loading = time.perf_counter() - start
+    cpu, started = torch.device("cpu"), time.perf_counter()
+    detect = Detector(*(str(MODELS / "grounding" / name) for name in ("weights.pth", "config.json", "text")), cpu)
+    loaded = time.perf_counter()
+    segment = Segmenter(str(MODELS / "segmentation" / "weights.pth"), cpu)
+    loading = {"detector loads": loaded - started, "segmenter loads": time.perf_counter() - loaded}
     first, nothing, from_box, from_words = [], [], [], []
     for seed in tqdm(seeds, unit="scene", desc="finding"):
         picture, labels, boxes, _, phrases, scene = still(seed, SIZES[seed % 2])
@@ -63,8 +59,7 @@ def measure(seeds: range) -> dict[str, float]:
                 from_words.append(overlap(segment(picture, [best.tolist()])[0], mask) if there else 0.0)
         _, (scores,) = detect(picture, [absent(scene, seed)])
         nothing.append(float(scores.max() < THRESHOLD))
-    return {
-        "finders load": loading,
+    return loading | {
         "named object first": 100 * float(np.mean(first)),
         "nothing found of absent objects": 100 * float(np.mean(nothing)),
         "mask from the true box": float(np.mean(from_box)),

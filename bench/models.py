@@ -13,7 +13,8 @@ SEEDS = range(900_000, 900_200)
 # Of each figure its unit and what it must reach; those without a target tell how much the others can be trusted.
 FIGURES = {
     "painter loads": ("s", "<= 2"),
-    "finders load": ("s", "<= 4"),
+    "detector loads": ("s", "<= 2"),
+    "segmenter loads": ("s", "<= 2"),
     "VAE": ("dB", ">= 30"),
     "probe on true pictures, colour": ("%", None),
     "probe on true pictures, texture": ("%", None),
