@@ -254,7 +254,7 @@ def test_boxes_and_scores_are_those_of_the_packages_own_way(finders, tmp_path):
     boxes, scores = ours(picture, ["a dog", "the cat"])
     logits = out["pred_logits"][0].sigmoid()
     assert pixels.shape == (3, 666, 1332)  # not 800, for the long side may have 1333 at most
-    assert torch.equal(scores, torch.stack([logits[:, 1:5].amax(1), logits[:, 6:12].amax(1)]))
+    assert torch.equal(scores, torch.stack([logits[:, 1:5].amax(1), logits[:, 6:10].amax(1)]))
     corners = box_convert(out["pred_boxes"][0], "cxcywh", "xyxy").clamp(0, 1)
     torch.testing.assert_close(boxes, corners * torch.tensor([240, 120, 240, 120]), rtol=0, atol=1e-4)
     assert not torch.isclose(scores[0], scores[1]).all()

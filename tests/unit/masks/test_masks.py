@@ -308,7 +308,7 @@ def models(finders) -> list[str]:
 
 def test_words_go_through_both_networks_to_a_label_map_of_every_keyframe(tmp_path, models):
     write_pictures(tmp_path, "000003", "000012")
-    written = from_words(tmp_path, ["a dog", "the cat"], models=models)
+    written = from_words(tmp_path, ["a dog", "the cat"], threshold=0, models=models)
     detect, segment = Detector(*models[:3], torch.device("cpu")), Segmenter(models[3], torch.device("cpu"))
     assert list(written) == ["000003", "000012"]
     for seed, labels in enumerate(written.values()):
