@@ -4,14 +4,10 @@ Ratios are of two ways in one run: one masked attention over own and reference t
 quick one leaves out the whole network.
 """
 
-import json
-import subprocess
 import sys
 
-from harness import ROOT, Figure, arguments, report
-from layouts import prefix
-
-from demo import SNAKEMAKE
+from harness import Figure, arguments, report
+from layouts import measured_in
 
 TARGETS = {
     "4096 tokens": "<= 0.40",
@@ -26,11 +22,7 @@ TARGETS = {
 
 def main() -> int:
     args = arguments(__doc__)
-    environment = "work/environments/edit.json"
-    subprocess.run([SNAKEMAKE, "--cores", "2", "--quiet", "all", "--", environment], cwd=ROOT, check=True)
-    command = [prefix(environment), ROOT / "bench/measure_attention.py", "quick" if args.quick else "full"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    values = json.loads(done.stdout.splitlines()[-1])
+    values = measured_in("edit", "measure_attention", "quick" if args.quick else "full")
     targets = {name: next(target for start, target in TARGETS.items() if name.startswith(start)) for name in values}
     units = {name: "MB" if name.startswith("cache") else "x" for name in values}
     return report("attention", [Figure(name, value, units[name], targets[name]) for name, value in values.items()])

@@ -5,14 +5,10 @@ words alone. Spread is that of the edited object's mean Lab colour over the keyf
 clips and 20 pictures.
 """
 
-import json
-import subprocess
 import sys
 
-from harness import ROOT, Figure, arguments, report
-from layouts import prefix
-
-from demo import SNAKEMAKE
+from harness import Figure, arguments, report
+from layouts import measured_in
 
 SEEDS = range(900_000, 900_050)
 ALONE = range(900_000, 900_200)
@@ -22,18 +18,10 @@ LEAST = {"colour": 0.95, "texture": 0.95, "shape": 0.85}
 def main() -> int:
     args = arguments(__doc__)
     seeds = args.seeds or (SEEDS[:6] if args.quick else SEEDS)
-    environment = "work/environments/edit.json"
-    subprocess.run([SNAKEMAKE, "--cores", "2", "--quiet", "all", "--", environment], cwd=ROOT, check=True)
-
-    def measured(script: str, *asked: object):
-        command = [prefix(environment), ROOT / "bench" / f"{script}.py", *map(str, asked)]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-        return json.loads(done.stdout.splitlines()[-1])
-
     drawn = ALONE[:20] if args.quick else ALONE
-    alone = measured("measure_painter", drawn[0], drawn[-1] + 1)
-    values = measured("measure_edit", seeds[0], seeds[-1] + 1)
-    few, many = (measured("measure_edit", "memory", seeds[0], count) for count in (2, 12))
+    alone = measured_in("edit", "measure_painter", drawn[0], drawn[-1] + 1)
+    values = measured_in("edit", "measure_edit", seeds[0], seeds[-1] + 1)
+    few, many = (measured_in("edit", "measure_edit", "memory", seeds[0], count) for count in (2, 12))
     figures = [Figure(name, value, unit(name)) for name, value in values.items()]
     kinds = [kind for kind in LEAST if f"both: {kind}" in values]
     for kind in kinds:

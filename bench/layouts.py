@@ -5,6 +5,7 @@ machine's CPU or GPU; for the first also masks by words with finders of real siz
 temporary folder. The quick one is Stable Diffusion 1.5 alone.
 """
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -56,6 +57,15 @@ def config(layout: str, words: bool) -> dict:
     example["models"] = {"diffusion": "model"} | (finders if words else {})
     example["edit"]["steps"] = 1
     return example | {"videos": {"ball": CLIP | {"range": [0, 0.5], "keyframes": {"count": 1}, "masks": found}}}
+
+
+def measured_in(environment: str, script: str, *asked: object):
+    """What a script of bench/ prints last, as JSON, when it runs in a stage's environment."""
+    path = f"work/environments/{environment}.json"
+    subprocess.run([SNAKEMAKE, "--cores", "2", "--quiet", "all", "--", path], cwd=ROOT, check=True)
+    command = [prefix(path), ROOT / "bench" / f"{script}.py", *map(str, asked)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def prefix(report: str) -> Path:

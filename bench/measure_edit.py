@@ -32,7 +32,7 @@ SIZE, FRAMES, EVERY, FEATHER = (256, 256), 72, 12, 6
 SEEN = 0.8  # of the object: of one that is mostly hidden nobody could tell the shape
 KINDS = {"colour": COLOURS, "texture": TEXTURES, "shape": SHAPES}
 ATTENTION = {"isolation": "both", "self": "renorm", "words": "renorm", "window": [0, 1]}
-SHARE = {"reference": True, "where": "inside", "layers": "up", "window": [0, 1], "adain": True, "scale": 1.0}
+SHARE = {"reference": True, "where": "inside", "layers": ["up"], "window": [0, 1], "adain": True, "scale": 1.0}
 SHARE |= {"shift": 0.0, "balance": True, "store": "kv"}
 WHOLE = ATTENTION | {"isolation": "none", "words": "whole"}
 # Of each setting its attention and sharing

@@ -1,13 +1,9 @@
 """bench-models: what the demo's trained models can do, on scenes that none of them has seen. The quick one takes 40."""
 
-import json
-import subprocess
 import sys
 
-from harness import ROOT, Figure, arguments, report
-from layouts import prefix
-
-from demo import SNAKEMAKE
+from harness import Figure, arguments, report
+from layouts import measured_in
 
 SEEDS = range(900_000, 900_200)
 # Of each figure its unit and what it must reach; those without a target tell how much the others can be trusted.
@@ -34,13 +30,8 @@ FIGURES = {
 def main() -> int:
     args = arguments(__doc__)
     seeds = args.seeds or (SEEDS[:40] if args.quick else SEEDS)
-    environments = [f"work/environments/{env}.json" for env in ("edit", "masks")]
-    subprocess.run([SNAKEMAKE, "--cores", "2", "--quiet", "all", "--", *environments], cwd=ROOT, check=True)
-    values = {}
-    for environment, script in zip(environments, ("measure_painter", "measure_finders"), strict=True):
-        command = [prefix(environment), ROOT / "bench" / f"{script}.py", str(seeds[0]), str(seeds[-1] + 1)]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-        values |= json.loads(done.stdout.splitlines()[-1])
+    span = seeds[0], seeds[-1] + 1
+    values = measured_in("edit", "measure_painter", *span) | measured_in("masks", "measure_finders", *span)
     return report("models", [Figure(name, values[name], *kind) for name, kind in FIGURES.items()])
 
 

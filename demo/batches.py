@@ -1,4 +1,4 @@
-"""Stills of the toy world, drawn in the background, for trainings that see each only once."""
+"""What the trainings of the two finders share: stills drawn in the background, each seen only once, and weights."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from training import Training
+from clevam.states import load_into, read_state
+from training import Options, Training
 from world import TRAINING_SEEDS, Still, still
 
 Draw = Callable[[np.random.Generator], dict]  # one batch by chance
@@ -33,6 +34,16 @@ def drawn(draw: Draw, training: Training) -> Iterator[dict]:
     sampler = count(training.steps)
     for batch in DataLoader(batches, None, sampler=sampler, num_workers=options.workers, pin_memory=pinned):
         yield {name: value.to(options.place) if torch.is_tensor(value) else value for name, value in batch.items()}
+
+
+def load(build: Callable[[], torch.nn.Module], options: Options) -> torch.nn.Module:
+    """The network that `build` gives, with the weights that were written, or with first ones."""
+    torch.manual_seed(options.seed)
+    model = build()
+    if options.resume:
+        weights = str(options.out / "weights.pth")
+        load_into(model, read_state(weights, "--out"), weights, "--out")
+    return model
 
 
 def random_still(rng: np.random.Generator, size: tuple[int, int]) -> Still:

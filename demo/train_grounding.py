@@ -29,10 +29,9 @@ from transformers import BertTokenizerFast
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
-from batches import drawn, random_still
+from batches import drawn, load, random_still
 from clevam import detector
 from clevam.files import replacing, write_json
-from clevam.states import load_into, read_state
 from scenery import reworded
 from things import COLOURS, SAME, SHAPES, TEXTURES
 from training import Losses, Options, Training, halved, parse
@@ -275,16 +274,6 @@ def match(cost: Tensor) -> Tensor:
 # ---- weights -----------------------------------------------------------------------------------------------------
 
 
-def load(options: Options) -> torch.nn.Module:
-    """The network with the weights that were written, or with first ones."""
-    torch.manual_seed(options.seed)
-    model = build()
-    if options.resume:
-        weights = str(options.out / "weights.pth")
-        load_into(model, read_state(weights, "--out"), weights, "--out")
-    return model
-
-
 def build() -> torch.nn.Module:
     """The network with first weights."""
     with TemporaryDirectory() as folder:
@@ -329,7 +318,7 @@ def save_settings(folder: Path) -> None:
 
 
 def train(options: Options) -> None:
-    model = load(options)
+    model = load(build, options)
     training = Training(model, options)
     batches = drawn(partial(draw, batch=options.batch, tokenizer=model.tokenizer), training)
     training.run(lambda: losses_of(training.model, next(batches)), partial(save, folder=options.out))

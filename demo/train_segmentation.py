@@ -21,10 +21,9 @@ from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
-from batches import drawn, random_still
+from batches import drawn, load, random_still
 from clevam import segmenter
 from clevam.files import replacing, write_json
-from clevam.states import load_into, read_state
 from training import Losses, Options, Training, halved, parse
 
 SEGMENTATION = {
@@ -112,16 +111,6 @@ def iou_of(a: Tensor, b: Tensor) -> Tensor:
 # ---- weights -----------------------------------------------------------------------------------------------------
 
 
-def load(options: Options) -> Sam:
-    """The network with the weights that were written, or with first ones."""
-    torch.manual_seed(options.seed)
-    sam = build()
-    if options.resume:
-        weights = str(options.out / "weights.pth")
-        load_into(sam, read_state(weights, "--out"), weights, "--out")
-    return sam
-
-
 def build() -> Sam:
     """The network with first weights."""
     with TemporaryDirectory() as folder:
@@ -139,7 +128,7 @@ def save(sam: Sam, folder: Path) -> None:
 
 
 def train(options: Options) -> None:
-    training = Training(load(options), options)
+    training = Training(load(build, options), options)
     batches = drawn(partial(draw, batch=options.batch), training)
     training.run(lambda: losses_of(training.model, next(batches)), partial(save, folder=options.out))
 

@@ -3,9 +3,9 @@
 Before that comes the inversion of each, which all edits of what is found share.
 """
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 
@@ -136,13 +136,16 @@ class Inverter:
 
     def invert(self, opened: list[Opened]) -> Tensor:
         """Their latents at all levels, noisiest first: float32 [K, S + 1, 4, h, w]. All crops have one `work` size."""
-        model = self.model
-        encoded = [model.encode(text) for text in ["", *self.find]]
-        whole = model.encode(", ".join(self.find))
-        told = self.told([words.embedding for words in encoded], whole, [whole.pooled])
-        contexts = [self.context(one.piece, one.inside, told) for one in opened]
-        clean = torch.cat([model.to_latent(one.piece) for one in opened])
-        return torch.stack(sampler.invert(model.unet, self.schedule, clean, contexts), 1)
+        contexts = [self.context(one.piece, one.inside, self.source) for one in opened]
+        clean = torch.cat([self.model.to_latent(one.piece) for one in opened])
+        return torch.stack(sampler.invert(self.model.unet, self.schedule, clean, contexts), 1)
+
+    @cached_property
+    def source(self) -> dict:
+        """`told` of what is found: encoded once, and only where something is inverted."""
+        encode = self.model.encode
+        whole = encode(", ".join(self.find))
+        return self.told([encode(text).embedding for text in ["", *self.find]], whole, [whole.pooled])
 
     def told(
         self, texts: list[Tensor], whole: Words, pooled: list[Tensor | None], fixed: list[set[int]] | None = None
@@ -206,7 +209,7 @@ class Editor(Inverter):
             "find": find,
             "replace": replace,
             "negative": settings["edit"]["negative"],
-            "attention": json.loads(json.dumps(settings["edit"]["attention"])),
+            "attention": settings["edit"]["attention"],
             **{key: settings["edit"]["share"][key] for key in ("store", "layers", "where")},
         }
         check_layers(self.model.unet, self.options)

@@ -99,7 +99,7 @@ def choose(reference: str | int, crops: dict[str, dict], keyframes: list[str]) -
     """The keyframe that is edited first."""
     if not crops:
         raise UserError("A is on no keyframe: every mask is empty; check `masks`, or paint one into masks_override/")
-    if reference in ("first", "medoid"):
+    if reference == "first":
         return min(crops)
     name = f"{reference:06d}"
     if name not in crops:

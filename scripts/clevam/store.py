@@ -6,6 +6,7 @@ What is kept, of both classifier-free halves, in half precision but for the late
   replay  the latent before the step: nearly nothing, and the reference goes through the network again for others
 """
 
+import json
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from pickle import UnpicklingError
@@ -55,7 +56,8 @@ class Reader:
             found = read_json(folder / "meta.json")
         except (OSError, ValueError):
             raise self._damaged("meta.json") from None
-        for key, value in (made_with | {"version": VERSION}).items():
+        asked = json.loads(json.dumps(made_with | {"version": VERSION}))  # as it is written: lists, no tuples
+        for key, value in asked.items():
             if found.get(key) != value:
                 raise UserError(f"{folder}: made with {key} {found.get(key)!r}, not {value!r}; delete it and run again")
 

@@ -58,7 +58,7 @@ def test_training_goes_on_from_its_own_weights(script, tmp_path, monkeypatch):
     state = torch.load(options.aside / f"{type(model).__name__.lower()}.pt", weights_only=True)
     assert state["steps"] == 2
     shutil.rmtree(options.aside)
-    again = Training(module.load(replace(options, resume=True)), options)
+    again = Training(batches.load(module.build, replace(options, resume=True)), options)
     for key, value in again.model.state_dict().items():
         written = state["average"][f"module.{key}"]
         assert torch.equal(value, written.half().float() if written.is_floating_point() else written)
