@@ -20,7 +20,7 @@ def main() -> int:
     seeds = args.seeds or (SEEDS[:6] if args.quick else SEEDS)
     drawn = ALONE[:20] if args.quick else ALONE
     alone = measured_in("edit", "measure_painter", drawn[0], drawn[-1] + 1)
-    values = measured_in("edit", "measure_edit", seeds[0], seeds[-1] + 1)
+    values = measured_in("edit", "measure_edit", "settings", seeds[0], seeds[-1] + 1)
     few, many = (measured_in("edit", "measure_edit", "memory", seeds[0], count) for count in (2, 12))
     figures = [Figure(name, value, unit(name)) for name, value in values.items()]
     kinds = [kind for kind in LEAST if f"both: {kind}" in values]

@@ -1,7 +1,8 @@
 """What `bench-edit` measures in the edit environment: edits of the demo world's keyframes, with its true masks.
 
-python bench/measure_edit.py FIRST LAST [SETTING ...]    # seeds of the demo world; figures as JSON on the last line
-python bench/measure_edit.py memory SEED KEYFRAMES       # peak memory of a job, in KiB
+python bench/measure_edit.py settings FIRST LAST      # seeds of the demo world; figures as JSON on the last line
+python bench/measure_edit.py sweep FIRST LAST         # the same for other values of one key
+python bench/measure_edit.py memory SEED KEYFRAMES    # peak memory of a job, in KiB
 """
 
 import json
@@ -19,6 +20,7 @@ sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "demo")]
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 from measure_painter import MODEL  # noqa: E402
+from torch import Tensor  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
 from clevam import edit, images, plan, sampler  # noqa: E402
@@ -31,16 +33,38 @@ from world import Scene  # noqa: E402
 SIZE, FRAMES, EVERY, FEATHER = (256, 256), 72, 12, 6
 SEEN = 0.8  # of the object: of one that is mostly hidden nobody could tell the shape
 KINDS = {"colour": COLOURS, "texture": TEXTURES, "shape": SHAPES}
-ATTENTION = {"isolation": "both", "self": "renorm", "words": "renorm", "window": [0, 1]}
-SHARE = {"reference": True, "where": "inside", "layers": ["up"], "window": [0, 1], "adain": True, "scale": 1.0}
-SHARE |= {"shift": 0.0, "balance": True, "store": "kv"}
-WHOLE = ATTENTION | {"isolation": "none", "words": "whole"}
-# Of each setting its attention and sharing
+EDIT = {
+    "steps": 20, "guidance": 4.5, "seed": 0, "negative": "", "start": "inversion", "standardize": True,
+    "background": "matched",
+    "attention": {"isolation": "both", "self": "renorm", "words": "renorm", "window": [0, 1]},
+    "share": {
+        "reference": True, "where": "inside", "layers": ["up"], "window": [0, 1], "adain": True, "scale": 1.0,
+        "shift": 0.0, "balance": True, "store": "kv",
+    },
+}  # fmt: skip
+# What is different from EDIT, in its own or its sections' words
+WHOLE = {"isolation": "none", "words": "whole"}
 SETTINGS = {
-    "no regions": (WHOLE, SHARE | {"reference": False}),
-    "regions only": (ATTENTION, SHARE | {"reference": False}),
-    "sharing only": (WHOLE, SHARE | {"where": "both"}),
-    "both": (ATTENTION, SHARE),
+    "no regions": WHOLE | {"reference": False},
+    "regions only": {"reference": False},
+    "sharing only": WHOLE | {"where": "both"},
+    "both": {},
+}
+SWEEP = {
+    "as it is": {},
+    "start: noise": {"start": "noise"},
+    "standardize: false": {"standardize": False},
+    "guidance: 3": {"guidance": 3.0},
+    "guidance: 7.5": {"guidance": 7.5},
+    "steps: 10": {"steps": 10},
+    "steps: 40": {"steps": 40},
+    "isolation: outside_only": {"isolation": "outside_only"},
+    "isolation: none": {"isolation": "none"},
+    "self, words, background: official": {"self": "official", "words": "official", "background": "official"},
+    "layers: all": {"layers": ["all"]},
+    "adain: false": {"adain": False},
+    "shift: 0.69": {"shift": 0.69},
+    "where: both": {"where": "both"},
 }
 
 
@@ -101,35 +125,38 @@ class Clip:
         return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]} | {"spread": spread}
 
 
-def settings(clip: Clip, attention: dict, share: dict, steps: int, guidance: float) -> dict:
+def settings(clip: Clip, change: dict) -> dict:
+    """Settings of an edit as in EDIT, with other values."""
+    options = json.loads(json.dumps(EDIT))
+    for key, value in change.items():
+        next(part for part in (options, options["attention"], options["share"]) if key in part)[key] = value
     return {
         "weights": "", "find": [clip.find], "replace": [clip.replace], "feather": FEATHER, "dtype": "auto",
-        "tiling": False, "variant": None,
-        "edit": {
-            "steps": steps, "guidance": guidance, "seed": 0, "negative": "", "start": "inversion",
-            "background": "matched", "attention": attention, "share": share,
-        },
+        "tiling": False, "variant": None, "edit": options,
     }  # fmt: skip
 
 
-def edited(clip: Clip, attention: dict, share: dict, steps: int = 20, guidance: float = 4.5) -> list[np.ndarray]:
-    """The clip's keyframes, the first one the reference of the others."""
-    editor = edit.Editor(settings(clip, attention, share, steps, guidance), Machine(str(MODEL), "cpu", 2))
+def edited(clip: Clip, change: dict, inverted: dict[str, Tensor]) -> list[np.ndarray]:
+    """The clip's keyframes, the first one the reference of the others. inverted: what was inverted so far, by how."""
+    asked = settings(clip, change)
+    editor = edit.Editor(asked, Machine(str(MODEL), "cpu", 2))
     opened, cache = [editor.open(keyframe) for keyframe in clip.keyframes], {}
-    paths = editor.invert(opened)
+    way = json.dumps([asked["edit"][key] for key in ("steps", "attention")])
+    if way not in inverted:
+        inverted[way] = editor.invert(opened)
+    paths = inverted[way]
     first = editor.edit(opened[:1], paths[:1], write=cache.__setitem__)
-    shared = sampler.Shared(cache.__getitem__) if share["reference"] else None
-    rest = [editor.edit([one], path[None], shared=shared)[0] for one, path in zip(opened[1:], paths[1:], strict=True)]
-    return first + rest
+    shared = sampler.Shared(cache.__getitem__) if editor.shares else None
+    return first + editor.edit(opened[1:], paths[1:], shared=shared)
 
 
-def measure(seeds: range, names: list[str]) -> dict[str, float]:
-    results = {name: {kind: [] for kind in KINDS} for name in names}
+def measure(seeds: range, changes: dict[str, dict]) -> dict[str, float]:
+    results = {name: {kind: [] for kind in KINDS} for name in changes}
     for seed in tqdm(seeds, unit="clip"):
         with tempfile.TemporaryDirectory() as folder:
-            clip = Clip(seed, Path(folder))
-            for name in names if len(clip.times) > 1 else []:
-                results[name][clip.kind].append(clip.judge(edited(clip, *SETTINGS[name])))
+            clip, inverted = Clip(seed, Path(folder)), {}
+            for name, change in changes.items() if len(clip.times) > 1 else []:
+                results[name][clip.kind].append(clip.judge(edited(clip, change, inverted)))
     figures = {}
     for name, kinds in results.items():
         every = [row for rows in kinds.values() for row in rows]
@@ -150,7 +177,7 @@ def memory(seed: int, count: int) -> int:
         folder = Path(name)
         clip = Clip(seed, folder)
         machine, first = Machine(str(MODEL), "cpu", 2), clip.keyframes[0]
-        edited_as = settings(clip, *SETTINGS["both"], 2, 4.5)
+        edited_as = settings(clip, {"steps": 2})
         inverted_as = edited_as | {key: edited_as["edit"][key] for key in ("steps", "attention")}
         keyframes = {f"{i:06d}": clip.keyframes[i % len(clip.keyframes)] for i in range(count)}
         edit.invert(keyframes, str(folder / "inverted"), settings=inverted_as, machine=machine)
@@ -162,7 +189,8 @@ def memory(seed: int, count: int) -> int:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "memory":
-        print(json.dumps(memory(int(sys.argv[2]), int(sys.argv[3]))))
+    asked, *numbers = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    if asked == "memory":
+        print(json.dumps(memory(*numbers)))
     else:
-        print(json.dumps(measure(range(int(sys.argv[1]), int(sys.argv[2])), sys.argv[3:] or list(SETTINGS))))
+        print(json.dumps(measure(range(*numbers), {"settings": SETTINGS, "sweep": SWEEP}[asked])))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,14 +13,22 @@ from things import SAME, with_article
 from world import Scene, still
 
 
-def picture(seed: int, side: int) -> tuple[np.ndarray, str]:
-    """A square picture, RGB uint8 [side, side, 3], and what is in it: a still, or as often a close-up."""
+class Shown(NamedTuple):
+    """A square picture and what is in it."""
+
+    picture: np.ndarray  # RGB uint8 [side, side, 3]
+    things: np.ndarray  # bool [side, side], where its objects are
+    caption: str
+
+
+def picture(seed: int, side: int) -> Shown:
+    """A still, or as often a close-up."""
     rng = np.random.default_rng([seed, 2])
     if rng.uniform() < 0.5:
-        image, caption = close_up(seed, side)
+        scene, caption = close_up(seed, side)
     else:
-        image, _, _, caption, *_ = still(seed, (side, side))
-    return image, reworded(rng, caption)
+        *_, caption, _, scene = still(seed, (side, side))
+    return Shown(scene.frame(0), scene.labels(0) > 0, reworded(rng, caption))
 
 
 def reworded(rng: np.random.Generator, text: str) -> str:
@@ -29,8 +38,8 @@ def reworded(rng: np.random.Generator, text: str) -> str:
     return text
 
 
-def close_up(seed: int, side: int) -> tuple[np.ndarray, str]:
-    """The same for one object of a scene that fills 30 to 70 % of the side, as an edit crops to its mask.
+def close_up(seed: int, side: int) -> tuple[Scene, str]:
+    """A scene of one frame of which one object fills 30 to 70 % of the side, as an edit crops to its mask.
 
     It goes by its own name, with the place or without; what else there is of the scene is not told.
     """
@@ -47,4 +56,4 @@ def close_up(seed: int, side: int) -> tuple[np.ndarray, str]:
     near = replace(scene, shots=(replace(shot, camera=camera),))
     name = scene.things[k - 1].name
     phrase = with_article(name) if rng.uniform() < 0.75 else f"the {name}"
-    return near.frame(0), f"{phrase} {GROUNDS[shot.kind].place}" if rng.uniform() < 0.5 else phrase
+    return near, f"{phrase} {GROUNDS[shot.kind].place}" if rng.uniform() < 0.5 else phrase

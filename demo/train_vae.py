@@ -46,7 +46,7 @@ def open_cache(folder: Path, rows: int) -> Cache:
 
 
 def make_row(seed: int) -> Row:
-    return {"picture": picture(seed, SIDE)[0].transpose(2, 0, 1)}
+    return {"picture": picture(seed, SIDE).picture.transpose(2, 0, 1)}
 
 
 def crops(pictures: Tensor, side: int, rng: np.random.Generator) -> Tensor:

@@ -161,6 +161,10 @@ class Edit(Section):
     seed: NonNegativeInt = Field(0, description="of the noise, where `start` is `noise`")
     negative: str = Field("", description="what should not appear")
     start: Literal["inversion", "noise"] = Field("inversion", description="what the first step starts from")
+    standardize: bool = Field(
+        True,
+        description="an inverted start is brought to mean 0 and spread 1 in A: its colour goes, its pose stays",
+    )
     background: Literal["matched", "official"] = Field(
         "matched",
         description="noise level of the source around A; `official`: one step behind, as in Shape-guided",

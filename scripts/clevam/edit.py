@@ -226,7 +226,7 @@ class Editor(Inverter):
         All crops have one `work` size. inverted: `invert` of them; shared: the reference's attention; write: takes it.
         """
         options, source = self.edit_options, [*inverted.to(self.model.device).unbind(1)]
-        start = source[0] if options["start"] == "inversion" else self.noise(source[0])
+        start = self.start(source[0], opened)
         contexts = [self.context(one.piece, one.inside, self.words) for one in opened]
         latents = sampler.edit(
             self.model.unet, self.schedule, start, source, contexts, options["guidance"],
@@ -248,6 +248,14 @@ class Editor(Inverter):
         # Wider than the rim that `out` blends over, so that there the result has a single feather.
         rim = self.settings["feather"]
         return paste(opened.picture, painted, box, feather(opened.labels > 0, rim, 2 * rim + 1))
+
+    def start(self, inverted: Tensor, opened: list[Opened]) -> Tensor:
+        """The latents at level 0, [K, 4, h, w]: noise, or the inverted ones, as they are or standardized."""
+        if self.edit_options["start"] == "noise":
+            return self.noise(inverted)
+        if self.edit_options["standardize"]:
+            return torch.stack([sampler.standardized(z, one.inside) for z, one in zip(inverted, opened, strict=True)])
+        return inverted
 
     def noise(self, like: Tensor) -> Tensor:
         """The same noise for every keyframe, whatever the device."""

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
-from clevam.attention import Cache, Context, during, installed
+from clevam.attention import ENOUGH, Cache, Context, during, installed
 from clevam.errors import UserError
 
 
@@ -65,6 +65,21 @@ def invert(unet, schedule: Schedule, clean: Tensor, contexts: list[Context]) -> 
             output = predict(unet, path[0], schedule.timesteps[i], contexts)
             path.insert(0, schedule.move(path[0], schedule.noise(output, path[0], i), i + 1, i))
     return path
+
+
+def standardized(z: Tensor, labels: Tensor) -> Tensor:
+    """Latents [4, h, w] at level 0 with mean 0 and spread 1 in each region of labels int64 [h, w], per channel.
+
+    Noise has these by nature and loses nothing. An inverted picture has the mean of its colours left over, and is drawn
+    in them again whatever the words say. (Parmar et al., SIGGRAPH 2023, section 3.1, see to it while they invert.)
+    """
+    result = z.clone()
+    for region in range(1, int(labels.max()) + 1):
+        tokens = z[:, labels == region]
+        if tokens.shape[1] >= ENOUGH:
+            spread, mean = torch.std_mean(tokens, 1, keepdim=True)
+            result[:, labels == region] = (tokens - mean) / spread.clamp(min=1e-4)
+    return result
 
 
 @dataclass(frozen=True)

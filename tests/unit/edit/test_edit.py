@@ -26,7 +26,8 @@ SETTINGS = {
     "tiling": False,
     "variant": None,
     "edit": {
-        "steps": 2, "guidance": 4.5, "seed": 0, "negative": "", "start": "inversion", "background": "matched",
+        "steps": 2, "guidance": 4.5, "seed": 0, "negative": "", "start": "inversion", "standardize": True,
+        "background": "matched",
         "attention": ATTENTION, "share": SHARE,
     },
 }  # fmt: skip
@@ -162,6 +163,15 @@ def test_edit_depends_on_the_seed_only_where_it_starts_from_noise(scene, editor,
         monkeypatch.setattr(editor, "edit_options", settings(start=start, seed=seed)["edit"])
         found.append(painted(editor, *paths))
     assert np.array_equal(*found) == same
+
+
+def test_edit_starts_from_a_standardized_inversion_only_where_that_is_asked_for(scene, editor, monkeypatch):
+    opened = [editor.open(edit.Keyframe(*scene("000000"), CROP))]
+    inverted = editor.invert(opened)[:, 0]
+    inside = opened[0].inside > 0
+    assert editor.start(inverted, opened)[0][:, inside].mean(1).abs().max() < 1e-5
+    monkeypatch.setattr(editor, "edit_options", settings(standardize=False)["edit"])
+    assert torch.equal(editor.start(inverted, opened), inverted)
 
 
 @pytest.mark.parametrize("words", ["一只红色的狐狸，戴着帽子", "fox " * 2500, "🦊"])

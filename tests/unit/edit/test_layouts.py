@@ -21,7 +21,8 @@ SETTINGS = {
     "weights": "0" * 12, "find": ["the dog"], "replace": ["a red fox"], "feather": 3,
     "dtype": "float32", "tiling": False, "variant": None,
     "edit": {
-        "steps": 2, "guidance": 4.5, "seed": 0, "negative": "", "start": "inversion", "background": "matched",
+        "steps": 2, "guidance": 4.5, "seed": 0, "negative": "", "start": "inversion", "standardize": True,
+        "background": "matched",
         "attention": ATTENTION, "share": SHARE,
     },
 }  # fmt: skip

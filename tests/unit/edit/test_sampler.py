@@ -104,6 +104,23 @@ def test_move_is_the_step_of_diffusers():
         torch.testing.assert_close(plan.move(z, noise, i, i + 1), expected, atol=1e-5, rtol=0)
 
 
+def test_an_inverted_region_forgets_its_mean_and_spread_and_nothing_else():
+    z, labels = 3 * latent(0)[0] + 2, torch.zeros(8, 10, dtype=torch.int64)
+    labels[:4], labels[6, :2] = 1, 2  # the second is too small to have a spread
+    found = sampler.standardized(z, labels)
+    torch.testing.assert_close(found[:, labels != 1], z[:, labels != 1], atol=0, rtol=0)
+    inside, before = found[:, labels == 1], z[:, labels == 1]
+    torch.testing.assert_close(inside.mean(1), torch.zeros(4).to(z), atol=1e-6, rtol=0)
+    torch.testing.assert_close(inside.std(1), torch.ones(4).to(z))
+    assert torch.equal(inside.argsort(1), before.argsort(1))
+    again = sampler.standardized(5 * z - 1, labels)
+    torch.testing.assert_close(again[:, labels == 1], inside, atol=1e-5, rtol=0)
+
+
+def test_a_region_of_one_colour_stays_finite():
+    assert sampler.standardized(torch.ones(4, 4, 4), torch.ones(4, 4, dtype=torch.int64)).isfinite().all()
+
+
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
 def test_noise_is_the_same_in_whichever_way_the_network_says_it(prediction):
     plan, z, clean = schedule(prediction_type=prediction), latent(0), latent(1)

@@ -16,7 +16,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 import train_diffusion
 import train_text
 import train_vae
-from scenery import close_up
+from scenery import close_up, picture
 from things import COLOURS, SAME, SHAPES
 from training import Losses, Options, Training, draw_curve, schedule
 from words import TEXT_LENGTH, make_tokenizer
@@ -126,9 +126,15 @@ def test_the_curve_is_a_picture(tmp_path, losses):
 
 def test_a_close_up_shows_what_it_names():
     for seed in range(5):
-        picture, caption = close_up(seed, 32)
-        assert picture.shape == (32, 32, 3)
-        assert caption.split()[0] in ("a", "an", "the")
+        scene, caption = close_up(seed, 32)
+        assert scene.frame(0).shape == (32, 32, 3)
+        assert any(thing.name in caption for thing in scene.things)
+
+
+def test_a_picture_comes_with_where_its_objects_are():
+    shown = [picture(seed, 64) for seed in range(20)]
+    assert all(each.things.any() and not each.things.all() for each in shown)
+    assert 0.05 < np.mean([each.things.mean() for each in shown]) < 0.4
 
 
 def test_the_vae_learns_a_batch_by_heart(options, vae):
@@ -145,12 +151,29 @@ def test_the_painter_learns_a_batch_by_heart(options, painter):
     training = Training(painter, replace(options, steps=30))
     read = deepcopy(painter.text_encoder.state_dict())
     latents, words = torch.randn(4, 4, 8, 8), train_text.token_ids(["a red star"] * 4)
+    things = torch.ones(4, 1, 8, 8)
     for _ in range(30):
         torch.manual_seed(1)  # the same noise and times
-        training.step(train_diffusion.losses_of(painter, latents, words))
+        training.step(train_diffusion.losses_of(painter, latents, things, words))
     assert np.isfinite(training.losses["velocity"]).all()
     assert training.losses["velocity"][-1] < 0.9 * training.losses["velocity"][0]
     assert all(torch.equal(weight, read[name]) for name, weight in painter.text_encoder.state_dict().items())
+
+
+def test_an_error_counts_more_where_an_object_is(painter):
+    latents, words = torch.zeros(1, 4, 8, 8), train_text.token_ids(["a red star"])
+    left = torch.zeros(1, 1, 8, 8)
+    left[..., :4] = 1
+
+    def loss(things):
+        torch.manual_seed(1)
+        return train_diffusion.losses_of(painter, latents, things, words)["velocity"].item()
+
+    even = loss(torch.ones_like(left))
+    assert loss(torch.zeros_like(left)) == pytest.approx(even, rel=1e-6)
+    # The halves weigh 4 : 1 and 1 : 4, so both together are twice what they are alike.
+    assert loss(left) + loss(1 - left) == pytest.approx(2 * even, rel=1e-5)
+    assert loss(left) != pytest.approx(even, rel=1e-3)
 
 
 def test_what_is_known_after_each_word():
@@ -184,6 +207,7 @@ def test_a_row_is_the_latent_of_a_picture(tmp_path, vae):
     vae.save_pretrained(tmp_path)
     row = train_diffusion.make_row(3, tmp_path, 32)
     assert row["latent"].shape == (4, 8, 8)
+    assert row["things"].shape == (1, 8, 8)
     assert row["words"].shape == (77,)
 
 

@@ -21,7 +21,7 @@ def test_every_word_of_the_world_is_one_token(tokenizer):
 
 
 def test_every_caption_has_as_many_tokens_as_words_and_commas(tokenizer):
-    captions = [still(seed, (8, 8)).caption for seed in range(40)] + [picture(seed, 8)[1] for seed in range(40)]
+    captions = [still(seed, (8, 8)).caption for seed in range(40)] + [picture(seed, 8).caption for seed in range(40)]
     words = [caption.replace(",", " ,").split() for caption in captions]
     assert [len(tokenizer.tokenize(caption)) for caption in captions] == [len(each) for each in words]
 
