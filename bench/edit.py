@@ -39,7 +39,7 @@ def main() -> int:
 
 
 def unit(name: str) -> str:
-    return {"spread": "Lab", "PSNR": "dB"}.get(name.split(": ")[1], "%")
+    return {"spread": "Lab", "PSNR": "dB", "around": "grey", "seconds": "s"}.get(name.rpartition(": ")[2], "%")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 python bench/measure_edit.py settings FIRST LAST      # seeds of the demo world; figures as JSON on the last line
 python bench/measure_edit.py sweep FIRST LAST         # the same for other values of one key
+python bench/measure_edit.py presets FIRST LAST       # and for the methods of config/presets
 python bench/measure_edit.py memory SEED KEYFRAMES    # peak memory of a job, in KiB
 """
 
@@ -10,6 +11,8 @@ import os
 import resource
 import sys
 import tempfile
+import time
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,8 +22,8 @@ sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "demo")]
 
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
+import yaml  # noqa: E402
 from measure_painter import MODEL  # noqa: E402
-from torch import Tensor  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
 from clevam import edit, images, plan, sampler  # noqa: E402
@@ -33,21 +36,13 @@ from world import Scene  # noqa: E402
 SIZE, FRAMES, EVERY, FEATHER = (256, 256), 72, 12, 6
 SEEN = 0.8  # of the object: of one that is mostly hidden nobody could tell the shape
 KINDS = {"colour": COLOURS, "texture": TEXTURES, "shape": SHAPES}
-EDIT = {
-    "steps": 20, "guidance": 4.5, "seed": 0, "negative": "", "start": "inversion", "standardize": True,
-    "background": "matched",
-    "attention": {"isolation": "both", "self": "renorm", "words": "renorm", "window": [0, 1]},
-    "share": {
-        "reference": True, "where": "inside", "layers": ["up"], "window": [0, 1], "adain": True, "scale": 1.0,
-        "shift": 0.0, "balance": True, "store": "kv",
-    },
-}  # fmt: skip
-# What is different from EDIT, in its own or its sections' words
-WHOLE = {"isolation": "none", "words": "whole"}
+SCHEMA = read_json(ROOT / "config" / "schema.json")["$defs"]["Edit"]["properties"]
+EDIT = {key: field["default"] for key, field in SCHEMA.items() if key != "preset"}
+WHOLE = {"attention.isolation": "none", "attention.words": "whole"}
 SETTINGS = {
-    "no regions": WHOLE | {"reference": False},
-    "regions only": {"reference": False},
-    "sharing only": WHOLE | {"where": "both"},
+    "no regions": WHOLE | {"share.reference": False},
+    "regions only": {"share.reference": False},
+    "sharing only": WHOLE | {"share.where": "both"},
     "both": {},
 }
 SWEEP = {
@@ -58,14 +53,29 @@ SWEEP = {
     "guidance: 7.5": {"guidance": 7.5},
     "steps: 10": {"steps": 10},
     "steps: 40": {"steps": 40},
-    "isolation: outside_only": {"isolation": "outside_only"},
-    "isolation: none": {"isolation": "none"},
-    "self, words, background: official": {"self": "official", "words": "official", "background": "official"},
-    "layers: all": {"layers": ["all"]},
-    "adain: false": {"adain": False},
-    "shift: 0.69": {"shift": 0.69},
-    "where: both": {"where": "both"},
-}
+    "isolation: outside_only": {"attention.isolation": "outside_only"},
+    "isolation: none": {"attention.isolation": "none"},
+    "window: [0, 0.5]": {"attention.window": [0, 0.5]},
+    "self, words, background: official": {
+        "attention.self": "official", "attention.words": "official", "background": "official",
+    },
+    "share.layers: all": {"share.layers": ["all"]},
+    "share.adain: false": {"share.adain": False},
+    "share.shift: 0.69": {"share.shift": 0.69},
+    "share.window: [0, 0.5]": {"share.window": [0, 0.5]},
+    "share.where: both": {"share.where": "both"},
+}  # fmt: skip
+
+
+def presets() -> dict[str, dict]:
+    """What is different in each of config/presets."""
+    changes = {}
+    for path in sorted((ROOT / "config" / "presets").glob("*.yaml")):
+        given = yaml.safe_load(path.read_text())
+        changes[path.stem] = {key: value for key, value in given.items() if not isinstance(value, dict)}
+        sections = {key: value for key, value in given.items() if isinstance(value, dict)}
+        changes[path.stem] |= {f"{name}.{key}": value for name, keys in sections.items() for key, value in keys.items()}
+    return changes
 
 
 class Clip:
@@ -126,37 +136,55 @@ class Clip:
 
 
 def settings(clip: Clip, change: dict) -> dict:
-    """Settings of an edit as in EDIT, with other values."""
-    options = json.loads(json.dumps(EDIT))
+    """Settings of an edit as in EDIT, but for some keys, those of a section with a dot."""
+    options = deepcopy(EDIT)
     for key, value in change.items():
-        next(part for part in (options, options["attention"], options["share"]) if key in part)[key] = value
+        *section, name = key.split(".")
+        (options[section[0]] if section else options)[name] = value
     return {
         "weights": "", "find": [clip.find], "replace": [clip.replace], "feather": FEATHER, "dtype": "auto",
         "tiling": False, "variant": None, "edit": options,
     }  # fmt: skip
 
 
-def edited(clip: Clip, change: dict, inverted: dict[str, Tensor]) -> list[np.ndarray]:
-    """The clip's keyframes, the first one the reference of the others. inverted: what was inverted so far, by how."""
-    asked = settings(clip, change)
-    editor = edit.Editor(asked, Machine(str(MODEL), "cpu", 2))
-    opened, cache = [editor.open(keyframe) for keyframe in clip.keyframes], {}
-    way = json.dumps([asked["edit"][key] for key in ("steps", "attention")])
-    if way not in inverted:
-        inverted[way] = editor.invert(opened)
-    paths = inverted[way]
-    first = editor.edit(opened[:1], paths[:1], write=cache.__setitem__)
-    shared = sampler.Shared(cache.__getitem__) if editor.shares else None
-    return first + editor.edit(opened[1:], paths[1:], shared=shared)
+class Run:
+    """The edit of a clip's keyframes, the first one the reference of the others.
+
+    edited: uint8 RGB [H, W, 3] each; around: how far the model's own crops are from the source outside the mask, before
+    the source is pasted over them, in grey levels; seconds: per keyframe.
+    """
+
+    def __init__(self, clip: Clip, change: dict) -> None:
+        start, cache = time.perf_counter(), {}
+        asked = settings(clip, change)
+        editor = edit.Editor(asked, Machine(str(MODEL), "cpu", 2))
+        opened = [editor.open(keyframe) for keyframe in clip.keyframes]
+        inverts = asked["edit"]["start"] == "inversion" or asked["edit"]["inject"]["where"] != "none"
+        paths = editor.invert(opened) if inverts else [None] * len(opened)
+        shared = sampler.Shared(cache.__getitem__) if editor.shares else None
+        painted = editor.paint(opened[:1], paths[:1] if inverts else None, None, cache.__setitem__)
+        painted += editor.paint(opened[1:], paths[1:] if inverts else None, shared, None)
+        self.edited = [editor.close(one, crop) for one, crop in zip(opened, painted, strict=True)]
+        self.around = float(np.mean([apart(*each) for each in zip(opened, painted, strict=True)]))
+        self.seconds = (time.perf_counter() - start) / len(opened)
+
+
+def apart(opened: edit.Opened, painted: np.ndarray) -> float:
+    """Mean difference, in grey levels, of a painted crop from its source, away from the mask."""
+    inside = cv2.resize(np.uint8(opened.inside.numpy() > 0), painted.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+    outside = cv2.dilate(inside, np.ones((17, 17), np.uint8)) == 0
+    return float(np.abs(painted[outside] - opened.piece[outside]).mean())
 
 
 def measure(seeds: range, changes: dict[str, dict]) -> dict[str, float]:
     results = {name: {kind: [] for kind in KINDS} for name in changes}
     for seed in tqdm(seeds, unit="clip"):
         with tempfile.TemporaryDirectory() as folder:
-            clip, inverted = Clip(seed, Path(folder)), {}
+            clip = Clip(seed, Path(folder))
             for name, change in changes.items() if len(clip.times) > 1 else []:
-                results[name][clip.kind].append(clip.judge(edited(clip, change, inverted)))
+                run = Run(clip, change)
+                told = clip.judge(run.edited) | {"around": run.around, "seconds": run.seconds}
+                results[name][clip.kind].append(told)
     figures = {}
     for name, kinds in results.items():
         every = [row for rows in kinds.values() for row in rows]
@@ -164,6 +192,8 @@ def measure(seeds: range, changes: dict[str, dict]) -> dict[str, float]:
         figures[f"{name}: exact outside"] = mean_of(every, "exact", 100)
         figures[f"{name}: spread"] = mean_of(kinds["colour"] + kinds["texture"], "spread")
         figures[f"{name}: PSNR"] = mean_of(kinds["colour"], "PSNR")
+        figures[f"{name}: around"] = mean_of(every, "around")
+        figures[f"{name}: seconds"] = mean_of(every, "seconds")
     return figures
 
 
@@ -193,4 +223,4 @@ if __name__ == "__main__":
     if asked == "memory":
         print(json.dumps(memory(*numbers)))
     else:
-        print(json.dumps(measure(range(*numbers), {"settings": SETTINGS, "sweep": SWEEP}[asked])))
+        print(json.dumps(measure(range(*numbers), {"settings": SETTINGS, "sweep": SWEEP, "presets": presets()}[asked])))

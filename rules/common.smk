@@ -45,6 +45,8 @@ CLIPS, FINDS, JOBS = RESOLVED.clips, RESOLVED.finds, RESOLVED.jobs
 
 def way_of(job):
     """A short name of how a job's keyframes are inverted: edits of one find that invert alike share the inversion."""
+    if job.inversion is None:
+        return "none"
     return hashlib.sha256(json.dumps(job.inversion, sort_keys=True).encode()).hexdigest()[:8]
 
 

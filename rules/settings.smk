@@ -116,8 +116,9 @@ def edit_settings(job):
 
 
 def inverted(job, part):
-    """The folder of a part's inversions."""
-    return f"work/inverted/{JOBS[job].find}/{way_of(JOBS[job])}/{part}"
+    """The folder of a part's inversions, if the job takes any."""
+    way = way_of(JOBS[job])
+    return [] if way == "none" else [f"work/inverted/{JOBS[job].find}/{way}/{part}"]
 
 
 def keyframes_of_part(wildcards):
@@ -254,7 +255,8 @@ def made_of(job):
     """What lies between a job's pictures and what they were made from."""
     find, video = JOBS[job].find, JOBS[job].video
     folders = blocks("keyframes", video, video) + blocks("masks", find, video) + blocks("edited", job, video)
-    folders += blocks("inverted", f"{find}/{way_of(JOBS[job])}", video) + [inverted(job, "reference")]
+    if inverted(job, "reference"):
+        folders += blocks("inverted", f"{find}/{way_of(JOBS[job])}", video) + inverted(job, "reference")
     return [*folders, f"edited/{job}/reference.png"]
 
 

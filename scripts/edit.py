@@ -15,7 +15,7 @@ with stage(snakemake) as settings:
             untouched[name] = inputs.picture if name == reference else picture
     edit.block(
         keyframes,
-        inputs.inverted,
+        next(iter(inputs.inverted), None),  # only some edits take inversions
         snakemake.output[0],
         untouched=untouched,
         cache=inputs.cache,

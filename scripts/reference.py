@@ -7,9 +7,10 @@ with stage(snakemake) as settings:
     from clevam.diffusion import Machine
 
     ((name, crop),) = settings["crop"].items()
+    folder = next(iter(snakemake.input.inverted), None)  # only some edits take an inversion
     edit.reference(
         edit.Keyframe(snakemake.input.keyframe, snakemake.input.mask, crop),
-        f"{snakemake.input.inverted}/{name}.safetensors",
+        f"{folder}/{name}.safetensors" if folder else None,
         snakemake.output.picture,
         snakemake.output.cache,
         settings=settings,

@@ -44,6 +44,8 @@ class Options:
     layers: those that share, by the beginnings of their names: `up`, the decoder, since the others would copy the
         reference's layout and not its look; or `all`
     store: what is kept of the reference: `kv`, its keys and values, or `hidden`, what both are made of
+    inject, injected, injecting: whose queries and keys are those of the source, `inside`, `outside`, `both` or `none`;
+        in which steps; in which layers
     """
 
     isolation: str = "both"
@@ -58,10 +60,17 @@ class Options:
     where: str = "inside"
     layers: tuple[str, ...] = ("up",)
     store: str = "kv"
+    inject: str = "none"
+    injected: Window = (0, 1)
+    injecting: tuple[str, ...] = ("up",)
 
     def shares(self, layer: str) -> bool:
         """Whether a layer looks at the reference."""
-        return "all" in self.layers or layer.startswith(self.layers)
+        return among(layer, self.layers)
+
+
+def among(layer: str, beginnings: tuple[str, ...]) -> bool:
+    return "all" in beginnings or layer.startswith(beginnings)
 
 
 @dataclass(frozen=True)
@@ -81,7 +90,8 @@ class Context:
     labels: int64 [h, w] at latent resolution, 0 outside and 1..R inside; texts: one [B, T, C] text embedding per label;
     weights: of each label's words, float32 [T], where they are weighted; channels: what an inpainting network takes
     beside the latent, [1, 5, h, w]; added: what XL takes beside the words, {name: [B, ...]}; progress: the share of the
-    steps that is done; write: the step's cache to fill; read: the reference's cache to look at.
+    steps that is done; write: the step's cache to fill; read: the reference's cache to look at; record: queries and
+    keys of this picture, to fill; taken: those of its source, "<layer>/<q|k>" [1, N, C], to take.
     """
 
     labels: Tensor
@@ -93,18 +103,24 @@ class Context:
     progress: float = 0.0
     write: Cache | None = None
     read: Cache | None = None
+    record: Cache | None = None
+    taken: Cache | None = None
     _views: dict[tuple, list[View]] = field(default_factory=dict)
 
     def views(self, size: tuple[int, int], isolation: str, pixels: str = "renorm") -> list[View]:
         """What each region's tokens look at in a layer of (h, w) tokens; with `whole`, all of them are one region."""
         key = (size, isolation, pixels)
         if key not in self._views:
-            cells = layer_labels(self.labels, size, len(self.texts)).flatten()
+            cells = self.cells(size)
             if isolation == "whole":
                 cells = torch.zeros_like(cells)
             views = [look(cells, r, isolation, pixels) for r in range(len(self.texts))]
             self._views[key] = [view for view in views if len(view.own)]
         return self._views[key]
+
+    def cells(self, size: tuple[int, int]) -> Tensor:
+        """The label of each of (h, w) tokens, int64 [h * w]."""
+        return layer_labels(self.labels, size, len(self.texts)).flatten()
 
 
 def during(progress: float, window: Window) -> bool:
@@ -157,6 +173,7 @@ class Processor:
         if isolation == "none" and not (shares and options.where == "inside"):
             isolation = "whole"
         q, k, v = (project(hidden) for project in (attn.to_q, attn.to_k, attn.to_v))
+        q, k = self._injected(context, q, k)
         out = torch.empty_like(q)
         for view in context.views(self.size, isolation, options.pixels):
             # Whole rows of tokens are gathered and scattered, which is much faster than within each head.
@@ -172,6 +189,17 @@ class Processor:
                     reference = self._reference(attn, context.read, key, q)
             out.index_copy_(1, view.own, tokens(share(*own, *around, reference, options)))
         return out
+
+    def _injected(self, context: Context, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+        """Queries and keys [B, N, C], of some tokens those of the source (Tumanyan et al., CVPR 2023, section 4)."""
+        if context.record is not None and among(self.layer, context.options.injecting):
+            context.record |= {f"{self.layer}/q": q, f"{self.layer}/k": k}
+        if context.taken is None or f"{self.layer}/q" not in context.taken:
+            return q, k
+        inside, where = context.cells(self.size) > 0, context.options.inject
+        chosen = {"inside": inside, "outside": ~inside, "both": torch.ones_like(inside)}[where][:, None]
+        taken = (context.taken[f"{self.layer}/{name}"] for name in ("q", "k"))
+        return tuple(torch.where(chosen, theirs, own) for theirs, own in zip(taken, (q, k), strict=True))
 
     def _kept(self, store: str, key: str, hidden: Tensor, q: Tensor, k: Tensor, v: Tensor) -> Cache:
         """What is kept of a region of the reference."""

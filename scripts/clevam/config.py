@@ -39,6 +39,11 @@ Name = Annotated[
     BeforeValidator(lambda name: str(name) if isinstance(name, int) else name),  # YAML takes 2024 for a number
 ]
 
+PRESETS = (
+    "clevam", "shape_guided", "style_aligned", "sdedit", "ilvr", "repaint", "fatezero", "plug_and_play", "ddim",
+    "style",
+)  # fmt: skip
+
 NAME_RULE = (
     "a name may not be empty, begin or end with a dot or a space, or hold control characters or any of "
     '/ \\ { } * ? " < > |'
@@ -153,24 +158,69 @@ class Share(Section):
     )
 
 
+class Inject(Section):
+    """Queries and keys taken from the frame's own inversion, which keep its layout (Plug-and-Play, FateZero)."""
+
+    where: Literal["none", "inside", "outside", "both"] = Field("none", description="whose")
+    layers: Layers = Field(["up"], description="in which layers, by the beginnings of their names; or `all`")
+    window: Window = Field((0.0, 0.5), description="share of the steps in which they are taken")
+
+
+class Ilvr(Section):
+    """The source's low frequencies, kept in all of the crop (ILVR); for `constrain: ilvr`."""
+
+    factor: int = Field(4, ge=2, le=64, description="cells of the latent that one value of the low frequencies covers")
+    window: Window = Field((0.0, 0.8), description="share of the steps in which they are kept")
+
+
+class Repaint(Section):
+    """Steps that are gone several times, with noise added in between (RePaint); for `constrain: repaint`."""
+
+    jump: PositiveInt = Field(5, le=999, description="steps that are gone again")
+    times: PositiveInt = Field(3, le=100, description="how often")
+
+
 class Edit(Section):
     """How B is painted into the keyframes."""
 
+    preset: Literal[PRESETS] = Field(
+        "clevam", description="a method of the literature (config/presets); other keys that are given win over its own"
+    )
     steps: PositiveInt = Field(20, le=999, description="DDIM steps, for the inversion and for the edit")
     guidance: float = Field(4.5, ge=1, le=30, description="classifier-free guidance; 1 is none")
-    seed: NonNegativeInt = Field(0, description="of the noise, where `start` is `noise`")
+    seed: NonNegativeInt = Field(0, lt=1 << 32, description="of the noise, where there is any: not with an inversion")
     negative: str = Field("", description="what should not appear")
-    start: Literal["inversion", "noise"] = Field("inversion", description="what the first step starts from")
+    start: Literal["inversion", "source", "noise"] = Field(
+        "inversion",
+        description="what the first step starts from: A's way back to noise, A under noise (SDEdit), or only noise",
+    )
+    strength: float = Field(
+        1.0, gt=0, le=1, description="share of the steps that are done; less keeps more of A; not for `start: noise`"
+    )
     standardize: bool = Field(
         True,
         description="an inverted start is brought to mean 0 and spread 1 in A: its colour goes, its pose stays",
+    )
+    constrain: Literal["background", "none", "ilvr", "repaint"] = Field(
+        "background",
+        description="what holds every step to the source: the latent around A, nothing, low frequencies, or the latent "
+        "around A in steps that are repeated. Whatever it is, the result is the source outside the mask",
     )
     background: Literal["matched", "official"] = Field(
         "matched",
         description="noise level of the source around A; `official`: one step behind, as in Shape-guided",
     )
+    ilvr: Ilvr = Ilvr()
+    repaint: Repaint = Repaint()
+    inject: Inject = Inject()
     attention: Attention = Attention()
     share: Share = Share()
+
+    @model_validator(mode="after")
+    def _noise_is_the_start(self) -> "Edit":
+        if self.start == "noise" and self.strength < 1:
+            raise ValueError("strength below 1 needs start: source or inversion, since noise has all the way to go")
+        return self
 
 
 class Flow(Section):

@@ -5,7 +5,7 @@ Before that comes the inversion of each, which all edits of what is found share.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import groupby
 from pathlib import Path
 
@@ -74,11 +74,11 @@ def read_inversion(path: str) -> Tensor:
 
 
 def reference(
-    keyframe: Keyframe, inverted: str, picture: str, cache: str, *, settings: Settings, machine: Machine
+    keyframe: Keyframe, inverted: str | None, picture: str, cache: str, *, settings: Settings, machine: Machine
 ) -> None:
     """Edit the reference keyframe; write it as PNG to `picture` and its attention into the folder `cache`.
 
-    inverted: the file of its inversion.
+    inverted: the file of its inversion, where the edit takes one.
     """
     editor, write = Editor(settings, machine), None
     opened = editor.open(keyframe)
@@ -87,18 +87,19 @@ def reference(
         if editor.shares:
             write = store.Writer(folder, editor.made_with)
             write.keep(opened.inside, opened.piece)
-        (edited,) = editor.edit([opened], read_inversion(inverted)[None], write=write)
+        path = read_inversion(inverted)[None] if inverted else None
+        (edited,) = editor.edit([opened], path, write=write)
         images.write_png(picture, edited)
 
 
 def block(
-    keyframes: dict[str, Keyframe], inverted: str, target: str, *, untouched: dict[str, str], cache: str,
+    keyframes: dict[str, Keyframe], inverted: str | None, target: str, *, untouched: dict[str, str], cache: str,
     settings: Settings, machine: Machine,
 ) -> None:  # fmt: skip
     """Write the pictures of one block into the folder `target`, as <name>.png.
 
-    keyframes: those to edit; inverted: the folder of their inversions; untouched: pictures that are taken as they are,
-    keyframes without A and the reference.
+    keyframes: those to edit; inverted: the folder of their inversions, where the edit takes them; untouched: pictures
+    that are taken as they are, keyframes without A and the reference.
     """
     with replacing(target) as folder:
         folder.mkdir()
@@ -109,7 +110,7 @@ def block(
         editor = Editor(settings, machine)
         shared = editor.shared(store.Reader(Path(cache), editor.made_with)) if editor.shares else None
         for names in together(keyframes, machine.batch):
-            paths = torch.stack([read_inversion(f"{inverted}/{name}.safetensors") for name in names])
+            paths = inverted and torch.stack([read_inversion(f"{inverted}/{name}.safetensors") for name in names])
             edited = editor.edit([editor.open(keyframes[name]) for name in names], paths, shared=shared)
             for name, picture in zip(names, edited, strict=True):
                 images.write_png(folder / f"{name}.png", picture)
@@ -193,46 +194,72 @@ class Editor(Inverter):
     def __init__(self, settings: Settings, machine: Machine) -> None:
         self.edit_options, self.shares = settings["edit"], settings["edit"]["share"]["reference"]
         super().__init__(settings | {key: settings["edit"][key] for key in ("steps", "attention")}, machine)
-        self.options = options_of(settings["edit"]["attention"], settings["edit"]["share"])
+        edit = settings["edit"]
+        self.options = options_of(edit["attention"], edit["share"], edit["inject"])
+        self.first = self.schedule.steps - max(1, round(edit["strength"] * self.schedule.steps))
+        self.constraint = constraint_of(edit)
         # Words are encoded once; what is outside has no words of its own.
         encode, replace, find = self.model.encode, settings["replace"], self.find
-        negative, whole = encode(settings["edit"]["negative"], negative=True), encode(", ".join(replace))
+        negative, whole = encode(edit["negative"], negative=True), encode(", ".join(replace))
         pairs = [torch.cat([negative.embedding, encode(text).embedding]) for text in ["", *replace]]
         fixed = [self.model.kept(a, b) for a, b in zip(["", *find], ["", *replace], strict=True)]
         self.words = self.told(pairs, whole, [negative.pooled, whole.pooled], fixed)
+        moves = self.constraint.moves(self.schedule, self.first)
         self.made_with = {
             "weights": settings["weights"],
-            "timesteps": self.schedule.timesteps,
+            "timesteps": [self.schedule.timesteps[i] for i, end in moves if i < end],
             "levels": self.schedule.levels,
             "prediction": self.schedule.prediction,
             "dtype": str(self.model.dtype),
             "find": find,
             "replace": replace,
-            "negative": settings["edit"]["negative"],
-            "attention": settings["edit"]["attention"],
-            **{key: settings["edit"]["share"][key] for key in ("store", "layers", "where")},
+            "negative": edit["negative"],
+            "attention": edit["attention"],
+            **{key: edit["share"][key] for key in ("store", "layers", "where")},
         }
         check_layers(self.model.unet, self.options)
 
     def edit(
         self,
         opened: list[Opened],
-        inverted: Tensor,
+        inverted: Tensor | None,
         shared: sampler.Shared | None = None,
         write: Callable[[int, Cache], None] | None = None,
     ) -> list[np.ndarray]:
         """The edited keyframes, uint8 RGB [H, W, 3]; from 2 * feather + 1 pixels off the mask on, the source's bits.
 
-        All crops have one `work` size. inverted: `invert` of them; shared: the reference's attention; write: takes it.
+        All crops have one `work` size. inverted: `invert` of them, or None where the edit takes none; shared: the
+        reference's attention; write: takes it.
         """
-        options, source = self.edit_options, [*inverted.to(self.model.device).unbind(1)]
-        start = self.start(source[0], opened)
+        painted = self.paint(opened, inverted, shared, write)
+        return [self.close(one, crop) for one, crop in zip(opened, painted, strict=True)]
+
+    def paint(
+        self,
+        opened: list[Opened],
+        inverted: Tensor | None,
+        shared: sampler.Shared | None,
+        write: Callable[[int, Cache], None] | None,
+    ) -> list[np.ndarray]:
+        """Their crops as the model paints them, float32 RGB at work size, 0 to 255."""
+        source = self.source_path(opened, inverted)
         contexts = [self.context(one.piece, one.inside, self.words) for one in opened]
+        own = None
+        if self.options.inject != "none":
+            own = [self.context(one.piece, one.inside, self.source) for one in opened]
         latents = sampler.edit(
-            self.model.unet, self.schedule, start, source, contexts, options["guidance"],
-            background=options["background"], shared=shared, write=write,
+            self.model.unet, self.schedule, self.start(source, opened), source, contexts, self.edit_options["guidance"],
+            first=self.first, constraint=self.constraint, shared=shared, own=own, write=write,
+            noise=partial(self.noise, source[0]),
         )  # fmt: skip
-        return [self.close(one, self.model.to_pixels(z[None])) for one, z in zip(opened, latents, strict=True)]
+        return [self.model.to_pixels(z[None]) for z in latents]
+
+    def source_path(self, opened: list[Opened], inverted: Tensor | None) -> list[Tensor]:
+        """The source's latents [K, 4, h, w] at all levels: the inverted ones, or, where there are none, with noise."""
+        if inverted is not None:
+            return [*inverted.to(self.model.device).unbind(1)]
+        clean = torch.cat([self.model.to_latent(one.piece) for one in opened])
+        return self.schedule.noised(clean, self.noise(clean))
 
     def shared(self, read: store.Reader) -> sampler.Shared:
         """The reference's attention, and, if it is to be made again, its context."""
@@ -249,22 +276,31 @@ class Editor(Inverter):
         rim = self.settings["feather"]
         return paste(opened.picture, painted, box, feather(opened.labels > 0, rim, 2 * rim + 1))
 
-    def start(self, inverted: Tensor, opened: list[Opened]) -> Tensor:
-        """The latents at level 0, [K, 4, h, w]: noise, or the inverted ones, as they are or standardized."""
-        if self.edit_options["start"] == "noise":
-            return self.noise(inverted)
-        if self.edit_options["standardize"]:
-            return torch.stack([sampler.standardized(z, one.inside) for z, one in zip(inverted, opened, strict=True)])
-        return inverted
+    def start(self, source: list[Tensor], opened: list[Opened]) -> Tensor:
+        """The latents [K, 4, h, w] that the first step starts from."""
+        options, start = self.edit_options, source[self.first]
+        if options["start"] == "noise":
+            return self.noise(start)
+        if options["start"] == "inversion" and options["standardize"] and self.first == 0:
+            return torch.stack([sampler.standardized(z, one.inside) for z, one in zip(start, opened, strict=True)])
+        return start
 
-    def noise(self, like: Tensor) -> Tensor:
-        """The same noise for every keyframe, whatever the device."""
-        generator = torch.Generator("cpu").manual_seed(self.edit_options["seed"])
+    def noise(self, like: Tensor, number: int = 0) -> Tensor:
+        """The same noise for every keyframe, whatever the device; one for each number."""
+        generator = torch.Generator("cpu").manual_seed(self.edit_options["seed"] + (number << 32))
         return torch.randn(like.shape[1:], generator=generator).to(like).expand_as(like)
 
 
-def options_of(attention: dict, share: dict | None = None) -> Options:
-    """config.Attention and config.Share as the network's layers take them."""
+def constraint_of(edit: dict) -> sampler.Constraint:
+    """config.Edit's as the sampler takes it."""
+    ilvr, repaint = edit["ilvr"], edit["repaint"]
+    return sampler.Constraint(
+        edit["constrain"], edit["background"], ilvr["factor"], tuple(ilvr["window"]), repaint["jump"], repaint["times"]
+    )
+
+
+def options_of(attention: dict, share: dict | None = None, inject: dict | None = None) -> Options:
+    """config.Attention, config.Share and config.Inject as the network's layers take them."""
     options = {
         "isolation": attention["isolation"], "pixels": attention["self"], "words": attention["words"],
         "isolated": tuple(attention["window"]),
@@ -274,16 +310,20 @@ def options_of(attention: dict, share: dict | None = None) -> Options:
         options |= {key: share[key] for key in same}
         options |= {"layers": tuple(share["layers"]), "shared": tuple(share["window"])}
         options["store"] = "hidden" if share["store"] == "hidden" else "kv"
+    if inject:
+        options |= {"inject": inject["where"], "injected": tuple(inject["window"])}
+        options["injecting"] = tuple(inject["layers"])
     return Options(**options)
 
 
 def check_layers(unet, options: Options) -> None:
     """Raise UserError for a beginning of names that no layer has."""
     layers = [name for name in unet.attn_processors if name.endswith("attn1.processor")]
-    for beginning in options.layers:
-        if beginning != "all" and not any(name.startswith(beginning) for name in layers):
-            blocks = sorted({name.partition(".attentions")[0] for name in layers})
-            raise UserError(f"edit.share.layers: no layer begins with {beginning!r}; there are {', '.join(blocks)}")
+    for key, beginnings in {"share": options.layers, "inject": options.injecting}.items():
+        for beginning in beginnings:
+            if beginning != "all" and not any(name.startswith(beginning) for name in layers):
+                blocks = sorted({name.partition(".attentions")[0] for name in layers})
+                raise UserError(f"edit.{key}.layers: no layer begins with {beginning!r}; there are {', '.join(blocks)}")
 
 
 def _filter(shrinks: bool) -> int:

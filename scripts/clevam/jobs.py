@@ -6,11 +6,16 @@ edits of one clip share the clip, and the find too, unless they look for somethi
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+import yaml
+from pydantic import ValidationError
 
 from clevam.config import (
     Box,
     Config,
+    Edit,
     Keyframes,
     Models,
     Region,
@@ -22,6 +27,7 @@ from clevam.config import (
 )
 from clevam.errors import UserError
 
+_PRESETS = Path(__file__).resolve().parents[2] / "config" / "presets"
 WHOLE = ("*", "background")  # what is found without being looked for: the whole frame, behind all other regions
 
 
@@ -64,8 +70,10 @@ class Job:
     encode: dict[str, Any]
 
     @property
-    def inversion(self) -> dict[str, Any]:
-        """What of an edit the inversion depends on."""
+    def inversion(self) -> dict[str, Any] | None:
+        """What of an edit the inversion depends on; None where it takes none."""
+        if self.edit["start"] != "inversion" and self.edit["inject"]["where"] == "none":
+            return None
         return {key: self.edit[key] for key in ("steps", "attention")}
 
 
@@ -158,7 +166,16 @@ def _job(config: Config, video: Video, variant: Variant, job: str, name: str, fi
 def _section(config: Config, video: Video, variant: Variant, key: str) -> dict[str, Any]:
     """A section's values for one edit."""
     layers = [getattr(level, key) for level in (config, video, variant)]
-    return _merged(type(layers[0]), *layers).model_dump()
+    merged = _merged(type(layers[0]), *layers)
+    if not isinstance(merged, Edit):
+        return merged.model_dump()
+    # What counts is what a preset stands for, not its name: a job with the same values is the same job.
+    return _merged(Edit, preset(merged.preset), *layers).model_dump(exclude={"preset"})
+
+
+def preset(name: str) -> Edit:
+    """config/presets/<name>.yaml."""
+    return Edit.model_validate(yaml.safe_load((_PRESETS / f"{name}.yaml").read_text()))
 
 
 def _regions(job: str, video: Video, variant: Variant) -> list[dict[str, Any]]:
@@ -209,7 +226,10 @@ def _merged(model: type[Section], *layers: Section | None) -> Any:
         if model is Keyframes and any(k in given for k in Keyframes.METHODS):
             values = {k: v for k, v in values.items() if k not in Keyframes.METHODS}
         values = merge(values, given)
-    return model.model_validate(values)
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:  # each layer is right by itself
+        raise UserError(f"config: {model.__name__.lower()}: {error.errors()[0]['ctx']['error']}") from None
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

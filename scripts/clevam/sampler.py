@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
-from clevam.attention import ENOUGH, Cache, Context, during, installed
+from clevam.attention import ENOUGH, Cache, Context, Window, during, installed
 from clevam.errors import UserError
 
 
@@ -38,6 +38,29 @@ class Schedule:
         levels = [float(scheduler.alphas_cumprod[t]) for t in timesteps] + [float(scheduler.final_alpha_cumprod)]
         return cls(timesteps, levels, prediction)
 
+    @property
+    def steps(self) -> int:
+        return len(self.timesteps)
+
+    def moves(self, first: int = 0, jump: int = 0, times: int = 1) -> list[tuple[int, int]]:
+        """The way from level `first` to the clean one, as (from, to): each stretch of `jump` levels is gone `times`
+        times, and back up at once in between (RePaint, Lugmayr et al., CVPR 2022, section 4.2)."""
+        result = []
+        for top in range(first, self.steps, jump or self.steps):
+            bottom = min(top + (jump or self.steps), self.steps)
+            down = [(i, i + 1) for i in range(top, bottom)]
+            result += down + ([(bottom, top)] + down) * (times - 1)
+        return result
+
+    def noised(self, clean: Tensor, noise: Tensor) -> list[Tensor]:
+        """A clean latent at all levels, noisiest first, with the same noise in each."""
+        return [a**0.5 * clean + (1 - a) ** 0.5 * noise for a in self.levels[:-1]] + [clean]
+
+    def noised_more(self, z: Tensor, noise: Tensor, start: int, end: int) -> Tensor:
+        """z at level `start` with as much noise more as makes it one of the noisier level `end`."""
+        kept = self.levels[end] / self.levels[start]
+        return kept**0.5 * z + (1 - kept) ** 0.5 * noise
+
     def noise(self, output: Tensor, z: Tensor, i: int) -> Tensor:
         """The noise in z that the network's output at timesteps[i] stands for."""
         if self.prediction == "v_prediction":  # Salimans and Ho, ICLR 2022, section 4
@@ -57,11 +80,10 @@ def invert(unet, schedule: Schedule, clean: Tensor, contexts: list[Context]) -> 
 
     Conditional only (no guidance), with the regions and words of `contexts`, one per keyframe: the source's own.
     """
-    steps = len(schedule.timesteps)
     path = [clean]
     with installed(unet, contexts):
-        for i in tqdm(reversed(range(steps)), total=steps, desc="inversion", unit="step"):
-            tell(contexts, progress=i / steps)
+        for i in tqdm(reversed(range(schedule.steps)), total=schedule.steps, desc="inversion", unit="step"):
+            tell(contexts, progress=i / schedule.steps)
             output = predict(unet, path[0], schedule.timesteps[i], contexts)
             path.insert(0, schedule.move(path[0], schedule.noise(output, path[0], i), i + 1, i))
     return path
@@ -91,6 +113,44 @@ class Shared:
     context: Context | None = None
 
 
+@dataclass(frozen=True)
+class Constraint:
+    """What holds a latent to the source after every step.
+
+    kind: `none`; `background` and `repaint`: the outside is replaced by the source's, at the level just reached
+        (`matched`) or, as in Shape-guided Diffusion's code, at the one before (`official`); `ilvr`: everywhere the low
+        frequencies are, those that a grid `factor` cells wide can hold (Choi et al., ICCV 2021, equation 6), during
+        `window`
+    jump, times: of `repaint`, Schedule.moves
+    """
+
+    kind: str = "background"
+    level: str = "matched"
+    factor: int = 4
+    window: Window = (0, 1)
+    jump: int = 0
+    times: int = 1
+
+    def moves(self, schedule: Schedule, first: int) -> list[tuple[int, int]]:
+        return schedule.moves(first, self.jump, self.times) if self.kind == "repaint" else schedule.moves(first)
+
+    def __call__(self, z: Tensor, source: list[Tensor], inside: Tensor, i: int) -> Tensor:
+        """Latents [K, 4, h, w] that have just come from level i; inside: [K, 1, h, w], source: at all levels."""
+        steps = len(source) - 1
+        if self.kind == "ilvr" and during(i / steps, self.window):
+            return z + low(source[i + 1] - z, self.factor)
+        if self.kind in ("background", "repaint"):
+            level = i if self.level == "official" and i + 1 < steps else i + 1
+            return inside * z + (1 - inside) * source[level]
+        return z
+
+
+def low(x: Tensor, factor: int) -> Tensor:
+    """The low frequencies of [K, C, h, w]: means over cells of factor x factor, smoothly joined."""
+    size = [max(1, round(n / factor)) for n in x.shape[-2:]]
+    return F.interpolate(F.interpolate(x, size, mode="area"), x.shape[-2:], mode="bicubic")
+
+
 @torch.no_grad()
 def edit(
     unet,
@@ -100,45 +160,61 @@ def edit(
     contexts: list[Context],
     guidance: float,
     *,
-    background: str = "matched",
+    first: int = 0,
+    constraint: Constraint = Constraint(),
     shared: Shared | None = None,
+    own: list[Context] | None = None,
     write: Callable[[int, Cache], None] | None = None,
+    noise: Callable[[int], Tensor] | None = None,
 ) -> Tensor:
     """The edited clean latents [K, 4, h, w] of K keyframes.
 
-    start: the latents at level 0; source: `invert`'s path, which replaces the outside after every step, at the level
-    just reached (`matched`) or, as in Shape-guided Diffusion's code, at the one before (`official`); the texts of
-    `contexts` are pairs (negative, wanted), [2, T, C]; guidance: classifier-free (Ho and Salimans, 2022); write takes
-    the attention of every step, of a single keyframe, and the latent before it.
+    start: the latents at level `first`; source: theirs at all levels, noisiest first; the texts of `contexts` are pairs
+    (negative, wanted), [2, T, C]; guidance: classifier-free (Ho and Salimans, 2022); own: contexts of the source, whose
+    queries and keys are taken; write takes the attention of every step, of a single keyframe, and the latent before
+    it; noise: of the given number, for the ways back.
     """
     z, inside = start, torch.cat([blend_mask(c.labels) for c in contexts]).to(start)
-    told, steps = list(contexts), len(schedule.timesteps)
+    told, options, step = list(contexts), contexts[0].options, 0
     with installed(unet, told):
-        for i, t in enumerate(tqdm(schedule.timesteps, desc="edit", unit="step")):
-            sharing = during(i / steps, contexts[0].options.shared)
-            reference = shared.read(i) if shared and sharing else None
+        for i, end in tqdm(constraint.moves(schedule, first), desc="edit", unit="step"):
+            if end < i:
+                z = schedule.noised_more(z, noise(step), i, end)
+                continue
+            t, progress = schedule.timesteps[i], i / schedule.steps
+            sharing = during(progress, options.shared)
+            reference = shared.read(step) if shared and sharing else None
             written = {} if write and sharing else None
             if reference and shared.context:
-                reference = replay(unet, reference["z"].to(z), t, shared.context, told, i / steps)
+                reference = look_again(unet, reference["z"].to(z), t, [shared.context], told, progress, "write")[0]
+            taken = [None] * len(contexts)
+            if own and during(progress, options.injected):
+                taken = look_again(unet, source[i], t, own, told, progress, "record")
             told[:] = contexts
-            tell(told, progress=i / steps, read=reference, write=written)
+            tell(told, progress=progress, read=reference, write=written)
+            for context, queries_and_keys in zip(contexts, taken, strict=True):
+                context.taken = queries_and_keys
             pairs = z.repeat_interleave(2, 0)
             output = predict(unet, pairs, t, contexts)
             if written is not None:
-                write(i, written | {"z": z})
+                write(step, written | {"z": z})
             without, wanted = schedule.noise(output, pairs, i).unflatten(0, (-1, 2)).unbind(1)
-            z = schedule.move(z, without + guidance * (wanted - without), i, i + 1)
-            level = i if background == "official" and i + 1 < steps else i + 1
-            z = inside * z + (1 - inside) * source[level]
+            z = schedule.move(z, without + guidance * (wanted - without), i, end)
+            z, step = constraint(z, source, inside, i), step + 1
     return z
 
 
-def replay(unet, z: Tensor, t: int, context: Context, told: list[Context], progress: float) -> Cache:
-    """The attention of the reference, whose latent before time step t is z [1, 4, h, w]."""
-    told[:], cache = [context], {}
-    tell(told, progress=progress, write=cache)
-    predict(unet, z.repeat_interleave(2, 0), t, told)
-    return cache
+def look_again(
+    unet, z: Tensor, t: int, contexts: list[Context], told: list[Context], progress: float, role: str
+) -> list[Cache]:
+    """What `role` of each context is filled with when the latents z [K, 4, h, w] before time step t go through the
+    network: `write`, the attention of a reference; `record`, the queries and keys of a source."""
+    told[:], caches = contexts, [{} for _ in contexts]
+    for context, cache in zip(contexts, caches, strict=True):
+        tell([context], progress=progress, **{role: cache})
+    predict(unet, z.repeat_interleave(len(contexts[0].texts[0]), 0), t, told)
+    tell(contexts, **{role: None})
+    return caches
 
 
 def tell(contexts: list[Context], **news: object) -> None:

@@ -5,6 +5,7 @@ import re
 import pytest
 import yaml
 
+from clevam import config
 from clevam.errors import UserError
 from clevam.jobs import resolve
 from conftest import ROOT, Project
@@ -43,6 +44,35 @@ def test_the_clips_name_stays_with_what_the_clip_looks_for_whichever_edits_come_
     video = {k: v for k, v in DOG.items() if k != "replace"}
     for edits in (cat | wolf, wolf | cat, wolf):
         assert resolve({"videos": {"dog": video | {"edits": edits}}}).jobs["dog.wolf"].find == "dog"
+
+
+def test_a_preset_is_what_it_stands_for():
+    plain, same = asked(), asked(edit={"preset": "clevam"})
+    assert plain.jobs == same.jobs
+    sdedit = asked(edit={"preset": "sdedit", "strength": 0.4, "share": {"reference": True}}).jobs["dog"]
+    spelled = {"start": "source", "constrain": "none", "attention": {"isolation": "none", "words": "whole"}}
+    assert sdedit == asked(edit=spelled | {"strength": 0.4}).jobs["dog"]
+    assert "preset" not in sdedit.edit
+
+
+def test_a_preset_of_one_edit_gives_way_to_keys_of_the_whole_file():
+    raw = {"edit": {"guidance": 3, "strength": 0.9}, "videos": {"dog": DOG | {"edit": {"preset": "sdedit"}}}}
+    settings = resolve(raw).jobs["dog"].edit
+    assert (settings["start"], settings["strength"], settings["guidance"]) == ("source", 0.9, 3)
+
+
+def test_the_presets_are_the_files_that_there_are():
+    folder = ROOT / "config" / "presets"
+    assert sorted(path.stem for path in folder.iterdir()) == sorted(config.PRESETS)
+    for path in folder.iterdir():
+        assert re.search(r", [A-Z]+ (19|20)\d\d\)", path.read_text()), f"{path.name} names no paper"
+        asked(edit={"preset": path.stem})
+
+
+def test_only_edits_that_take_an_inversion_have_one():
+    assert asked(edit={"start": "noise"}).jobs["dog"].inversion is None
+    assert asked(edit={"start": "noise", "inject": {"where": "both"}}).jobs["dog"].inversion
+    assert asked().jobs["dog"].inversion
 
 
 def test_an_edit_overrides_the_video_and_the_video_the_section_key_by_key():
@@ -171,6 +201,20 @@ def test_names_that_could_leave_the_folder_or_be_patterns_are_refused(name):
         ),
         ({"masks": {"method": "boxes"}}, "videos.dog.masks.method: should be .* not 'boxes'; did you mean box\\?"),
         ({"masks": "box"}, "config: videos.dog.masks: should be keys with values, not 'box'"),
+        (
+            {"edit": {"preset": "fatezer"}},
+            "config: videos.dog.edit.preset: should be 'clevam', 'shape_guided', 'style_aligned', 'sdedit', 'ilvr', "
+            "'repaint', 'fatezero', 'plug_and_play', 'ddim' or 'style', not 'fatezer'; did you mean fatezero?",
+        ),
+        (
+            {"edit": {"start": "noise", "strength": 0.5}},
+            "config: videos.dog.edit: strength below 1 needs start: source or inversion, since noise has all the way "
+            "to go",
+        ),
+        (
+            {"edit": {"preset": "sdedit", "start": "noise"}},
+            "config: edit: strength below 1 needs start: source or inversion, since noise has all the way to go",
+        ),
         ({"edit": {"steps": 2.5}}, "config: videos.dog.edit.steps: should be a whole number, not 2.5"),
         ({"encode": {"lossless": "maybe"}}, "config: videos.dog.encode.lossless: should be true or false, not 'maybe'"),
         (

@@ -14,16 +14,14 @@ import checkpoint
 import random_checkpoint
 from clevam import images
 from clevam.attention import Context, Options
+from clevam.files import read_json
 
 TEMPORARY = TemporaryDirectory()
 CHECKPOINT = Path(TEMPORARY.name) / "diffusion"
 
 
-ATTENTION = {"isolation": "both", "self": "renorm", "words": "renorm", "window": [0, 1]}
-SHARE = {
-    "reference": True, "where": "inside", "layers": ["up"], "window": [0, 1], "adain": True, "scale": 1.0, "shift": 0.0,
-    "balance": True, "store": "kv",
-}  # fmt: skip
+SCHEMA = read_json(Path(__file__).parents[3] / "config" / "schema.json")["$defs"]["Edit"]["properties"]
+EDIT = {key: field["default"] for key, field in SCHEMA.items() if key != "preset"}  # the configuration's defaults
 
 
 def pytest_sessionstart() -> None:
@@ -59,10 +57,14 @@ def unet() -> UNet2DConditionModel:
     return net.eval().requires_grad_(False)
 
 
-def context(labels: torch.Tensor, *, batch: int = 2, write=None, read=None, progress=0.0, **options) -> Context:
-    """A context whose every label has random words of its own."""
+ROLES = ("write", "read", "record", "taken", "progress")
+
+
+def context(labels: torch.Tensor, *, batch: int = 2, **options) -> Context:
+    """A context whose every label has random words of its own. options: of attention.Options, and ROLES."""
     texts = [random(batch, 5, 12, seed=100 + r) for r in range(int(labels.max()) + 1)]
-    return Context(labels, texts, Options(**options), write=write, read=read, progress=progress)
+    roles = {key: options.pop(key) for key in ROLES if key in options}
+    return Context(labels, texts, Options(**options), **roles)
 
 
 def box_labels(height: int, width: int, *boxes: tuple[slice, slice]) -> torch.Tensor:

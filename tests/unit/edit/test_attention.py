@@ -366,6 +366,29 @@ def test_sharing_gives_each_half_its_own_reference(to_itself):
     assert not torch.isclose(before[1], after[1])[ONE.flatten() > 0].all()
 
 
+@pytest.mark.parametrize("where", ["inside", "outside", "both"])
+def test_injected_queries_and_keys_are_the_sources_where_asked(to_itself, where):
+    hidden, source, record = random(2, 30, 8), random(1, 30, 8, seed=1), {}
+    options = {"isolation": "none", "inject": where}
+    at(UP, context(ONE, record=record, batch=1, **options))(to_itself, source)
+    assert {key.rpartition("/")[2] for key in record} == {"q", "k"}
+    processor = at(UP, context(ONE, taken=record, **options))
+    q, k = processor._injected(processor.contexts[0], to_itself.to_q(hidden), to_itself.to_k(hidden))
+    inside = ONE.flatten() > 0
+    chosen = {"inside": inside, "outside": ~inside, "both": inside | ~inside}[where]
+    for found, project in ((q, to_itself.to_q), (k, to_itself.to_k)):
+        assert torch.equal(found[:, chosen], project(source)[:, chosen].expand(2, -1, -1))
+        assert torch.equal(found[:, ~chosen], project(hidden)[:, ~chosen])
+
+
+def test_only_the_layers_that_are_named_record(to_itself):
+    record = {}
+    at("down_blocks.0.attentions.0.transformer_blocks.0.attn1", context(ONE, record=record))(
+        to_itself, random(2, 30, 8)
+    )
+    assert not record
+
+
 def test_swapping_the_halves_of_the_reference_changes_the_result(unet):
     labels = box_labels(16, 16, (slice(2, 11), slice(4, 12)))
     cache = captured_step(unet, labels)

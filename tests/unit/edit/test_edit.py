@@ -4,6 +4,7 @@ import copy
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -12,7 +13,7 @@ from clevam import diffusion, edit, images
 from clevam.diffusion import Machine
 from clevam.edit import Keyframe
 from clevam.errors import UserError
-from conftest import ATTENTION, CHECKPOINT, SHARE, write_scene
+from conftest import CHECKPOINT, EDIT, write_scene
 
 MACHINE = Machine(str(CHECKPOINT), "cpu", 2)
 CROP = {"box": [24, 12, 48, 48], "work": [128, 128]}
@@ -25,11 +26,7 @@ SETTINGS = {
     "dtype": "auto",
     "tiling": False,
     "variant": None,
-    "edit": {
-        "steps": 2, "guidance": 4.5, "seed": 0, "negative": "", "start": "inversion", "standardize": True,
-        "background": "matched",
-        "attention": ATTENTION, "share": SHARE,
-    },
+    "edit": EDIT | {"steps": 2},
 }  # fmt: skip
 
 
@@ -167,11 +164,39 @@ def test_edit_depends_on_the_seed_only_where_it_starts_from_noise(scene, editor,
 
 def test_edit_starts_from_a_standardized_inversion_only_where_that_is_asked_for(scene, editor, monkeypatch):
     opened = [editor.open(edit.Keyframe(*scene("000000"), CROP))]
-    inverted = editor.invert(opened)[:, 0]
+    path = [*editor.invert(opened).unbind(1)]
     inside = opened[0].inside > 0
-    assert editor.start(inverted, opened)[0][:, inside].mean(1).abs().max() < 1e-5
+    assert editor.start(path, opened)[0][:, inside].mean(1).abs().max() < 1e-5
     monkeypatch.setattr(editor, "edit_options", settings(standardize=False)["edit"])
-    assert torch.equal(editor.start(inverted, opened), inverted)
+    assert torch.equal(editor.start(path, opened), path[0])
+
+
+@pytest.mark.parametrize(("strength", "first"), [(1.0, 0), (0.5, 1), (0.01, 1)])
+def test_edit_with_less_strength_starts_nearer_to_the_source(scene, strength, first):
+    editor = edit.Editor(settings(start="source", strength=strength), MACHINE)
+    opened = [editor.open(edit.Keyframe(*scene("000000"), CROP))]
+    path = editor.source_path(opened, None)
+    assert editor.first == first
+    assert torch.equal(editor.start(path, opened), path[first])
+    torch.testing.assert_close(path[-1], editor.model.to_latent(opened[0].piece))
+
+
+def test_edit_without_an_inversion_holds_the_background_all_the_same(scene):
+    keyframe, mask = scene("000000")
+    editor = edit.Editor(settings(start="noise"), MACHINE)
+    opened = [editor.open(edit.Keyframe(keyframe, mask, CROP))]
+    (found,) = editor.edit(opened, None)
+    far = cv2.distanceTransform(np.uint8(opened[0].labels == 0), cv2.DIST_L2, 5) > 2 * FEATHER + 1
+    assert np.array_equal(found[far], opened[0].picture[far])
+    assert (found != opened[0].picture).any()
+
+
+@pytest.mark.parametrize("where", ["inside", "outside", "both"])
+def test_edit_injects_where_it_is_told(scene, editor, where):
+    keyframe, mask = scene("000000")
+    inject = {"where": where, "layers": ["all"], "window": [0, 1]}
+    plain = painted(editor, keyframe, mask)
+    assert not np.array_equal(painted(edit.Editor(settings(inject=inject), MACHINE), keyframe, mask), plain)
 
 
 @pytest.mark.parametrize("words", ["一只红色的狐狸，戴着帽子", "fox " * 2500, "🦊"])

@@ -13,18 +13,14 @@ from clevam import diffusion, edit, images, sampler
 from clevam.attention import Context, Options
 from clevam.diffusion import Diffusion, Machine
 from clevam.edit import Keyframe
-from conftest import ATTENTION, SHARE, random, write_scene
+from conftest import EDIT, random, write_scene
 
 LAYOUTS = sorted(checkpoints.UNETS)
 CROP = {"box": [24, 12, 48, 48], "work": [64, 64]}
 SETTINGS = {
     "weights": "0" * 12, "find": ["the dog"], "replace": ["a red fox"], "feather": 3,
     "dtype": "float32", "tiling": False, "variant": None,
-    "edit": {
-        "steps": 2, "guidance": 4.5, "seed": 0, "negative": "", "start": "inversion", "standardize": True,
-        "background": "matched",
-        "attention": ATTENTION, "share": SHARE,
-    },
+    "edit": EDIT | {"steps": 2},
 }  # fmt: skip
 
 

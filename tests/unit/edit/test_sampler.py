@@ -9,9 +9,9 @@ import torch
 from diffusers import DDIMScheduler
 
 from clevam import sampler
-from clevam.attention import Context
+from clevam.attention import Context, Options
 from clevam.errors import UserError
-from clevam.sampler import Schedule, blend_mask
+from clevam.sampler import Constraint, Schedule, blend_mask, low
 from conftest import box_labels, context, random
 
 BETAS = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
@@ -240,9 +240,103 @@ def test_edit_pastes_the_source_a_step_late_as_in_the_authors_code():
     plan, seen = schedule(), []
     path = [torch.full((1, 4, 8, 10), float(i)) for i in range(5)]
     net = Net(lambda z, t: seen.append(z[0, 0, 7, 9].item()) or z)
-    found = edited(net, plan, path[0], path, INSIDE, background="official")
+    found = edited(net, plan, path[0], path, INSIDE, constraint=Constraint(level="official"))
     assert seen == [0, 0, 1, 2]
     assert found[0, 0, 7, 9] == 4
+
+
+# ---- starts and constraints ---------------------------------------------------------------------------------------
+
+
+def test_steps_are_gone_again_in_stretches():
+    assert schedule(3).moves() == [(0, 1), (1, 2), (2, 3)]
+    assert schedule(4).moves(first=2) == [(2, 3), (3, 4)]
+    twice = [(0, 1), (1, 2), (2, 0), (0, 1), (1, 2)]
+    assert schedule(3).moves(jump=2, times=2) == [*twice, (2, 3), (3, 2), (2, 3)]
+
+
+def test_a_latent_under_noise_has_the_noise_of_every_level():
+    plan, clean, noise = schedule(), latent(0), latent(1)
+    path = plan.noised(clean, noise)
+    assert torch.equal(path[-1], clean)
+    torch.testing.assert_close(plan.move(path[1], noise, 1, 3), path[3])
+
+
+def test_more_noise_makes_a_noisier_level_of_the_same_picture():
+    plan, clean, noise = schedule(), torch.full((1, 4, 200, 200), 2.0), [random(1, 4, 200, 200, seed=s) for s in (0, 1)]
+    path = plan.noised(clean, noise[0])
+    found = plan.noised_more(path[3], noise[1], 3, 1)
+    assert found.mean() == pytest.approx(path[1].mean().item(), abs=0.01)
+    assert found.std() == pytest.approx(path[1].std().item(), abs=0.01)
+
+
+def test_edit_that_starts_further_down_asks_for_the_rest_of_the_steps():
+    plan, asked = schedule(), []
+    net = Net(lambda z, t: asked.append(t) or torch.zeros_like(z))
+    found = edited(net, plan, latent(), [latent()] * 5, EVERYTHING, first=2)
+    assert asked == plan.timesteps[2:]
+    torch.testing.assert_close(found, plan.move(latent(), torch.zeros_like(latent()), 2, 4))
+
+
+def test_edit_without_a_constraint_repaints_everything():
+    plan, path = schedule(), [latent(i) for i in range(5)]
+    found = edited(knows(latent(9), plan), plan, latent(7), path, INSIDE, constraint=Constraint("none"))
+    torch.testing.assert_close(found, plan.levels[-1] ** 0.5 * latent(9) + (found - latent(9)) * 0, atol=0.2, rtol=0)
+    assert not torch.isclose(found, path[-1]).any()
+
+
+def test_ilvr_has_the_sources_low_frequencies_and_its_own_high_ones():
+    z, source = random(1, 4, 16, 24), random(1, 4, 16, 24, seed=1)
+    constraint = Constraint("ilvr", factor=4, window=(0, 0.5))
+    found = constraint(z, [source] * 5, torch.zeros(1, 1, 16, 24), 1)
+    assert (low(found, 4) - low(source, 4)).abs().mean() < 0.4 * (low(z, 4) - low(source, 4)).abs().mean()
+    torch.testing.assert_close(found - low(source, 4), z - low(z, 4))
+    assert torch.equal(constraint(z, [source] * 5, torch.zeros(1, 1, 16, 24), 2), z)  # the window is over
+
+
+def test_low_frequencies_of_a_flat_picture_are_the_picture():
+    flat = torch.full((1, 4, 9, 14), 3.0)
+    torch.testing.assert_close(low(flat, 4), flat)
+
+
+def test_repaint_goes_back_with_new_noise_and_counts_its_steps(unet):
+    plan, written, asked = schedule(2), [], []
+    path = [random(1, 4, 8, 10)] * 3
+    options = {"constraint": Constraint("repaint", jump=1, times=2)}
+    options["noise"] = lambda number: asked.append(number) or random(1, 4, 8, 10, seed=number)
+    edited(unet, plan, path[0], path, INSIDE, write=lambda step, _: written.append(step), **options)
+    assert written == [0, 1, 2, 3]
+    assert asked == [1, 3]
+
+
+def test_edit_takes_the_queries_and_keys_of_the_source(unet):
+    """Where words and latents are those of the source, what is taken is what is there; otherwise it shows."""
+    plan, z = schedule(1), random(1, 4, 8, 10)
+    texts = [random(2, 5, 12, seed=r) for r in range(2)]
+    same = [text[:1].repeat(2, 1, 1) for text in texts]
+    options = Options(inject="both", injecting=("all",))
+
+    def found(words, injected):
+        own = [Context(INSIDE, [text[:1] for text in texts], options)] if injected else None
+        about = [Context(INSIDE, words, options)]
+        return sampler.edit(unet, plan, z, [z, z], about, 4.5, own=own)
+
+    torch.testing.assert_close(found(same, True), found(same, False), atol=2e-5, rtol=0)
+    assert (found(texts, True) - found(texts, False)).abs().max() > 1e-3
+
+
+def test_nothing_is_taken_outside_of_the_window(unet):
+    plan, path = schedule(2), [random(1, 4, 8, 10, seed=s) for s in range(3)]
+    texts = [random(2, 5, 12, seed=r) for r in range(2)]
+
+    def found(injected):
+        options = Options(inject="both", injected=(0.5, 1) if injected else (0.9, 1))
+        own = [Context(INSIDE, [text[:1] for text in texts], options)]
+        return sampler.edit(unet, plan, path[0], path, [Context(INSIDE, texts, options)], 1.0, own=own)
+
+    assert not torch.equal(found(True), found(False))
+    plain = sampler.edit(unet, plan, path[0], path, [Context(INSIDE, texts)], 1.0)
+    assert torch.equal(found(False), plain)
 
 
 def test_blend_mask_has_one_pixel_more_in_every_direction():
