@@ -45,6 +45,7 @@ def sections() -> Iterator[tuple[str, type[config.Section], str]]:
     """(title, model, what it says of itself) of a video, a region and every section."""
     yield "videos.&lt;name&gt;", config.Video, doc(config.Video)
     yield "videos.&lt;name&gt;.regions[]", config.Region, doc(config.Region)
+    yield "edit.control[]", config.Control, doc(config.Control)
     for name, field in config.Config.model_fields.items():
         if name != "videos":
             yield name, field.annotation, doc(field.annotation)

@@ -55,6 +55,7 @@ rule reference:
         inverted=lambda wildcards: inverted(wildcards.job, "reference"),
         keyframe=reference_picture("keyframes", lambda job: job.video),
         mask=reference_picture("masks", lambda job: job.find),
+        maps=lambda wildcards: control_maps(wildcards.job, [reference_of(wildcards.job)]),
     output:
         picture="edited/{job}/reference.png",
         cache=directory("edited/{job}/reference"),
@@ -73,6 +74,7 @@ rule reference:
         model=lambda wildcards: model("diffusion"),
         device=RESOLVED.runtime.device,
         offload=RESOLVED.runtime.offload,
+        controls=lambda wildcards: control_models(wildcards.job),
         batch=RESOLVED.runtime.batch,
     params:
         settings=lambda wildcards: dict(
@@ -95,6 +97,9 @@ rule edit:
         inverted=lambda wildcards: inverted(wildcards.job, wildcards.block),
         keyframes=block_pictures("keyframes", lambda job: job.video),
         masks=block_pictures("masks", lambda job: job.find),
+        maps=lambda wildcards: control_maps(
+            wildcards.job, keyframes_in(JOBS[wildcards.job].video, wildcards.block)
+        ),
     output:
         directory("work/edited/{job}/{block}"),
     log:
@@ -111,6 +116,7 @@ rule edit:
         model=lambda wildcards: model("diffusion"),
         device=RESOLVED.runtime.device,
         offload=RESOLVED.runtime.offload,
+        controls=lambda wildcards: control_models(wildcards.job),
         batch=RESOLVED.runtime.batch,
     params:
         settings=lambda wildcards: dict(

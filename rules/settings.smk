@@ -25,7 +25,12 @@ def by_raft(find):
 def model_keys(job):
     """The keys of `models` whose weights a job needs."""
     find = JOBS[job].find
-    return ["diffusion", *(WORDS if by_words(find) else ()), *(["flow"] if by_raft(find) else ())]
+    return [
+        "diffusion",
+        *control_keys(job),
+        *(WORDS if by_words(find) else ()),
+        *(["flow"] if by_raft(find) else ()),
+    ]
 
 
 def mask_files(wildcards):
@@ -108,11 +113,34 @@ def invert_settings(find, way):
     return dict(model_settings(), find=words_of(find), **WAYS[way])
 
 
-def edit_settings(job):
-    job = JOBS[job]
+def edit_settings(name):
+    job = JOBS[name]
     return dict(
-        model_settings(), find=words_of(job.find), replace=job.replace, feather=job.feather, edit=job.edit
+        model_settings(),
+        find=words_of(job.find),
+        replace=job.replace,
+        feather=job.feather,
+        edit=job.edit,
+        controls=[fingerprint(model(key)) for key in control_keys(name)],
     )
+
+
+def control_keys(job):
+    """What the ControlNets of a job are called."""
+    return [f"controls.{control['model']}" for control in JOBS[job].edit["control"]]
+
+
+def control_models(job):
+    """Where they lie, in one text as a resource has to be."""
+    return os.pathsep.join(model(key) for key in control_keys(job))
+
+
+def control_maps(job, names):
+    """The maps that the user brings for keyframes, one after the other for each."""
+    folders = [each["maps"] for each in JOBS[job].edit["control"] if each["maps"] != "canny"]
+    return [
+        or_stop(existing, f"{folder}/{name}.png", "edit.control.maps") for name in names for folder in folders
+    ]
 
 
 def inverted(job, part):

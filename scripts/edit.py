@@ -7,10 +7,11 @@ with stage(snakemake) as settings:
     from clevam.diffusion import Machine
 
     inputs, crops, reference = snakemake.input, settings["crops"], settings["reference"]
+    maps = edit.maps_of(settings["edit"]["control"], inputs.maps, settings["names"])
     keyframes, untouched = {}, {}
     for name, picture, mask in zip(settings["names"], inputs.keyframes, inputs.masks, strict=True):
         if name in crops and name != reference:
-            keyframes[name] = edit.Keyframe(picture, mask, crops[name])
+            keyframes[name] = edit.Keyframe(picture, mask, crops[name], maps[name])
         else:
             untouched[name] = inputs.picture if name == reference else picture
     edit.block(

@@ -8,8 +8,9 @@ with stage(snakemake) as settings:
 
     ((name, crop),) = settings["crop"].items()
     folder = next(iter(snakemake.input.inverted), None)  # only some edits take an inversion
+    maps = edit.maps_of(settings["edit"]["control"], snakemake.input.maps, [name])
     edit.reference(
-        edit.Keyframe(snakemake.input.keyframe, snakemake.input.mask, crop),
+        edit.Keyframe(snakemake.input.keyframe, snakemake.input.mask, crop, maps[name]),
         f"{folder}/{name}.safetensors" if folder else None,
         snakemake.output.picture,
         snakemake.output.cache,

@@ -91,7 +91,8 @@ class Context:
     weights: of each label's words, float32 [T], where they are weighted; channels: what an inpainting network takes
     beside the latent, [1, 5, h, w]; added: what XL takes beside the words, {name: [B, ...]}; progress: the share of the
     steps that is done; write: the step's cache to fill; read: the reference's cache to look at; record: queries and
-    keys of this picture, to fill; taken: those of its source, "<layer>/<q|k>" [1, N, C], to take.
+    keys of this picture, to fill; taken: those of its source, "<layer>/<q|k>" [1, N, C], to take; guides: of
+    ControlNets, control.Guide.
     """
 
     labels: Tensor
@@ -105,6 +106,7 @@ class Context:
     read: Cache | None = None
     record: Cache | None = None
     taken: Cache | None = None
+    guides: list = field(default_factory=list)
     _views: dict[tuple, list[View]] = field(default_factory=dict)
 
     def views(self, size: tuple[int, int], isolation: str, pixels: str = "renorm") -> list[View]:

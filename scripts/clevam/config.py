@@ -180,6 +180,18 @@ class Repaint(Section):
     times: PositiveInt = Field(3, le=100, description="how often")
 
 
+class Control(Section):
+    """A ControlNet that holds the shape of what is painted: edges, depth, poses."""
+
+    model: Name = Field(description="its name among `models.controls`")
+    maps: Literal["canny"] | Phrase = Field(
+        "canny", description="what it is shown: `canny`, edges of the keyframe, or a folder of maps <idx>.png"
+    )
+    scale: float = Field(1.0, ge=0, le=4, description="how much of what it says is added")
+    window: Window = Field((0.0, 1.0), description="share of the steps in which it is")
+    where: Literal["inside", "outside", "both"] = Field("both", description="in which part of the crop")
+
+
 class Edit(Section):
     """How B is painted into the keyframes."""
 
@@ -213,6 +225,7 @@ class Edit(Section):
     ilvr: Ilvr = Ilvr()
     repaint: Repaint = Repaint()
     inject: Inject = Inject()
+    control: list[Control] = Field([], description="ControlNets, all at once")
     attention: Attention = Attention()
     share: Share = Share()
 
@@ -267,6 +280,7 @@ class Models(Section):
         "Raft_Small_Weights.C_T_V2",
         description="torchvision's name of RAFT weights, or a file with raft_small's or raft_large's",
     )
+    controls: dict[Name, Phrase] = Field({}, description="ControlNets by any name, for `edit.control`: folders")
 
 
 class Runtime(Section):

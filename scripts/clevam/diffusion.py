@@ -3,6 +3,7 @@
 Four layouts are read by the same code: Stable Diffusion 1 and 2, XL, and the inpainting networks of either.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +11,11 @@ import diffusers
 import numpy as np
 import torch
 from accelerate import cpu_offload, cpu_offload_with_hook
-from diffusers import DDIMScheduler, DiffusionPipeline
+from diffusers import ControlNetModel, DDIMScheduler, DiffusionPipeline
 from safetensors import SafetensorError
 from torch import Tensor
 
+from clevam import control
 from clevam.device import pick_device
 from clevam.errors import UserError
 from clevam.phrases import kept
@@ -27,19 +29,23 @@ ENCODERS = ("text_encoder", "text_encoder_2")
 
 @dataclass(frozen=True)
 class Machine:
-    """Where it runs: the checkpoint's folder, config.Runtime's device, offload and batch, the number of CPU threads."""
+    """Where it runs: the checkpoint's folder, config.Runtime's device, offload and batch, the number of CPU threads,
+    and the folders of the edit's ControlNets."""
 
     model: str
     device: str
     threads: int
     offload: str = "none"
     batch: int = 1
+    controls: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, snakemake) -> "Machine":
         """From the resources of a job, which Snakemake does not track: none of this re-runs anything."""
         keys = ("model", "device", "offload", "batch")
-        return cls(threads=snakemake.threads, **{key: getattr(snakemake.resources, key) for key in keys})
+        known = {key: getattr(snakemake.resources, key) for key in keys}
+        controls = filter(None, str(snakemake.resources.get("controls", "")).split(os.pathsep))
+        return cls(threads=snakemake.threads, controls=tuple(controls), **known)
 
 
 @dataclass(frozen=True)
@@ -64,12 +70,18 @@ class Diffusion:
         self.pipe, self.unet, self.vae = pipe, pipe.unet, pipe.vae
         self.encoders = [getattr(pipe, name) for name in ENCODERS if getattr(pipe, name, None)]
         # On the CPU there is no other memory to keep weights in.
-        offload = "none" if self.device.type == "cpu" else machine.offload
-        place([*self.encoders, self.unet, self.vae], self.device, offload)
+        self.offload = "none" if self.device.type == "cpu" else machine.offload
+        place([*self.encoders, self.unet, self.vae], self.device, self.offload)
         self.scheduler = DDIMScheduler.from_config(pipe.scheduler.config)
         self.is_xl = self.unet.config.addition_embed_type == "text_time"
         self.inpaints = self.unet.config.in_channels == 9
         self.cell = 2 ** (len(self.vae.config.block_out_channels) - 1)  # pixels of a latent's side
+
+    def control(self, folder: str, key: str) -> ControlNetModel:
+        """A ControlNet for this checkpoint; key: what the configuration calls it."""
+        network = control.load(folder, key, self.dtype, self.unet.config.cross_attention_dim)
+        place([network], self.device, self.offload)
+        return network
 
     @torch.no_grad()
     def encode(self, text: str, negative: bool = False) -> Words:

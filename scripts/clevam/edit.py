@@ -3,7 +3,7 @@
 Before that comes the inversion of each, which all edits of what is found share.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import groupby
@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from clevam import images, phrases, sampler, store
+from clevam import control, images, phrases, sampler, store
 from clevam.attention import Cache, Context, Options, layer_labels
 from clevam.diffusion import Diffusion, Machine, Words
 from clevam.errors import UserError
@@ -30,23 +30,27 @@ Settings = dict
 
 @dataclass(frozen=True)
 class Keyframe:
-    """A keyframe with A in it: the paths of its picture and mask, and its crop, {"box", "work"} of plan.json."""
+    """A keyframe with A in it: the paths of its picture and mask, its crop, {"box", "work"} of plan.json, and for each
+    control the path of its map; None where it is made of the picture."""
 
     picture: str
     mask: str
     crop: dict
+    maps: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True)
 class Opened:
     """A keyframe in memory: its picture, uint8 RGB [H, W, 3], and labels, uint8 [H, W]; of its crop the piece that the
-    model works on, uint8 RGB at work size, and inside, its labels int64 at latent size."""
+    model works on, uint8 RGB at work size, inside, its labels int64 at latent size, and the controls' maps, uint8 RGB
+    at work size."""
 
     picture: np.ndarray
     labels: np.ndarray
     box: list[int]
     piece: np.ndarray
     inside: Tensor
+    maps: tuple[np.ndarray, ...] = ()
 
 
 # ---- rules -------------------------------------------------------------------------------------------------------
@@ -86,7 +90,7 @@ def reference(
         folder.mkdir()
         if editor.shares:
             write = store.Writer(folder, editor.made_with)
-            write.keep(opened.inside, opened.piece)
+            write.keep(opened.inside, opened.piece, opened.maps)
         path = read_inversion(inverted)[None] if inverted else None
         (edited,) = editor.edit([opened], path, write=write)
         images.write_png(picture, edited)
@@ -114,6 +118,13 @@ def block(
             edited = editor.edit([editor.open(keyframes[name]) for name in names], paths, shared=shared)
             for name, picture in zip(names, edited, strict=True):
                 images.write_png(folder / f"{name}.png", picture)
+
+
+def maps_of(control: list[dict], given: Iterable[str], names: Sequence[str]) -> dict[str, tuple[str | None, ...]]:
+    """Of each keyframe the path of each control's map, None where it is made of the picture; given: all that are paths,
+    keyframe by keyframe."""
+    paths = iter(given)
+    return {name: tuple(None if each["maps"] == "canny" else next(paths) for each in control) for name in names}
 
 
 def together(keyframes: dict[str, Keyframe], batch: int) -> Iterator[list[str]]:
@@ -180,7 +191,13 @@ class Inverter:
         piece = cv2.resize(cut(picture, box), (width, height), interpolation=_filter(box[2] > width))
         cell = self.model.cell
         inside = self.latent_labels(cut(labels, box, "constant"), (height // cell, width // cell))
-        return Opened(picture, labels, box, piece, inside)
+        maps = tuple(
+            cv2.resize(cut(images.read_rgb(path), box), (width, height), interpolation=_filter(box[2] > width))
+            if path
+            else control.canny(piece)
+            for path in keyframe.maps
+        )
+        return Opened(picture, labels, box, piece, inside, maps)
 
     def latent_labels(self, labels: np.ndarray, size: tuple[int, int]) -> Tensor:
         """uint8 [H, W] labels of a crop as int64 [h, w] at latent size."""
@@ -218,6 +235,15 @@ class Editor(Inverter):
             **{key: edit["share"][key] for key in ("store", "layers", "where")},
         }
         check_layers(self.model.unet, self.options)
+        self.controls = [
+            control.Control(
+                self.model.control(folder, f"models.controls.{each['model']}"),
+                each["scale"],
+                tuple(each["window"]),
+                each["where"],
+            )
+            for each, folder in zip(edit["control"], machine.controls, strict=True)
+        ]
 
     def edit(
         self,
@@ -243,7 +269,7 @@ class Editor(Inverter):
     ) -> list[np.ndarray]:
         """Their crops as the model paints them, float32 RGB at work size, 0 to 255."""
         source = self.source_path(opened, inverted)
-        contexts = [self.context(one.piece, one.inside, self.words) for one in opened]
+        contexts = [self.guided(one.piece, one.inside, one.maps) for one in opened]
         own = None
         if self.options.inject != "none":
             own = [self.context(one.piece, one.inside, self.source) for one in opened]
@@ -265,8 +291,15 @@ class Editor(Inverter):
         """The reference's attention, and, if it is to be made again, its context."""
         if self.edit_options["share"]["store"] != "replay":
             return sampler.Shared(read)
-        inside, piece = read.kept()
-        return sampler.Shared(read, self.context(piece, inside.to(self.model.device), self.words))
+        inside, piece, maps = read.kept()
+        return sampler.Shared(read, self.guided(piece, inside.to(self.model.device), maps))
+
+    def guided(self, piece: np.ndarray, inside: Tensor, maps: Sequence[np.ndarray]) -> Context:
+        """`context` with the words of B and what each control is shown, uint8 RGB [H, W, 3]."""
+        context = self.context(piece, inside, self.words)
+        hints = [control.hint(picture, context.texts[0]) for picture in maps]
+        context.guides = [control.Guide(*each) for each in zip(self.controls, hints, strict=True)]
+        return context
 
     def close(self, opened: Opened, painted: np.ndarray) -> np.ndarray:
         """The whole keyframe with the painted crop, float32 RGB at work size, in its place."""

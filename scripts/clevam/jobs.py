@@ -160,6 +160,12 @@ def _job(config: Config, video: Video, variant: Variant, job: str, name: str, fi
     if None in replace:
         raise UserError(f"videos: {job}: `replace` is missing: say what A becomes, e.g. replace: a red fox")
     masks, edit, encode = (_section(config, video, variant, key) for key in ("masks", "edit", "encode"))
+    for control in edit["control"]:
+        if control["model"] not in config.models.controls:
+            known = ", ".join(config.models.controls) or "none"
+            raise UserError(
+                f"videos: {job}: edit.control: there is no models.controls.{control['model']}; named are: {known}"
+            )
     return Job(name, find, replace, masks["feather"], edit, encode)
 
 

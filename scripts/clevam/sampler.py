@@ -13,6 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from clevam.attention import ENOUGH, Cache, Context, Window, during, installed
+from clevam.control import residuals
 from clevam.errors import UserError
 
 
@@ -231,7 +232,8 @@ def predict(unet, z: Tensor, t: int, contexts: list[Context]) -> Tensor:
         beside = torch.cat([c.channels for c in contexts])
         given = torch.cat([z, beside.repeat_interleave(len(z) // len(contexts), 0)], 1)
     added = {name: torch.cat([c.added[name] for c in contexts]) for name in contexts[0].added or {}}
-    output = unet(given.to(text.dtype), t, encoder_hidden_states=text, added_cond_kwargs=added or None)
+    told = residuals(z, t, torch.cat([c.texts[-1] for c in contexts]), added or None, contexts)
+    output = unet(given.to(text.dtype), t, encoder_hidden_states=text, added_cond_kwargs=added or None, **told)
     return output.sample.to(z.dtype)
 
 

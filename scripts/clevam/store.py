@@ -7,6 +7,7 @@ What is kept, of both classifier-free halves, in half precision but for the late
 """
 
 import json
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from pickle import UnpicklingError
@@ -29,10 +30,12 @@ class Writer:
         self.folder, self.replay = folder, made_with["store"] == "replay"
         write_json(folder / "meta.json", made_with | {"version": VERSION})
 
-    def keep(self, inside: torch.Tensor, piece: np.ndarray) -> None:
-        """What a replay needs beside the latents: the crop's labels int64 [h, w] and pixels uint8 [H, W, 3]."""
+    def keep(self, inside: torch.Tensor, piece: np.ndarray, maps: Sequence[np.ndarray]) -> None:
+        """What a replay needs beside the latents: the crop's labels int64 [h, w], pixels and maps uint8 [H, W, 3]."""
         if self.replay:
-            torch.save({"inside": inside.cpu(), "piece": torch.from_numpy(piece)}, self.folder / REFERENCE)
+            pictures = {"piece": piece} | {f"map_{n:02d}": each for n, each in enumerate(maps)}
+            kept = {name: torch.from_numpy(picture) for name, picture in pictures.items()}
+            torch.save({"inside": inside.cpu()} | kept, self.folder / REFERENCE)
 
     def __call__(self, step: int, cache: Cache) -> None:
         kept = {key: tensor for key, tensor in cache.items() if (key == "z") == self.replay}
@@ -66,10 +69,11 @@ class Reader:
         self.ahead = {step + 1: self._start(step + 1)} if step + 1 < self.steps else {}
         return coming.result()
 
-    def kept(self) -> tuple[torch.Tensor, np.ndarray]:
+    def kept(self) -> tuple[torch.Tensor, np.ndarray, list[np.ndarray]]:
         """What `Writer.keep` was given."""
         found = self._load(self.folder / REFERENCE)
-        return found["inside"], found["piece"].numpy()
+        inside, piece = found.pop("inside"), found.pop("piece")
+        return inside, piece.numpy(), [found[key].numpy() for key in sorted(found)]
 
     def _start(self, step: int) -> Future:
         return self.worker.submit(self._load, _file(self.folder, step))

@@ -13,6 +13,10 @@ from film import write_clip
 RAFT = "demo/models/segmentation/weights.pth"  # any file: a plan does not load it
 EDIT = {"reference": 1, "edit": 2, "edited": 4, "out": 1}
 INVERT = {"invert": 3}  # two blocks and the reference
+EDGES = {
+    "models": {"controls": {"edges": "demo/models/diffusion/unet"}},  # any folder
+    "edit": {"control": [{"model": "edges"}]},
+}
 
 
 @pytest.mark.parametrize(
@@ -24,6 +28,11 @@ INVERT = {"invert": 3}  # two blocks and the reference
         ({"edit": {"steps": 3}}, INVERT | EDIT),
         ({"edit": {"attention": {"isolation": "outside_only"}}}, INVERT | EDIT),
         ({"edit": {"share": {"adain": False}}}, EDIT),
+        ({"edit": {"start": "source", "strength": 0.5}}, EDIT),  # which takes no inversion
+        ({"edit": {"preset": "clevam"}}, {}),
+        ({"edit": {"preset": "shape_guided"}}, INVERT | EDIT),
+        ({"models": {"controls": {"edges": "demo/models/diffusion/unet"}}}, {}),  # named, and not asked for
+        (EDGES, EDIT),
         ({"encode": {"lossless": False, "crf": 30}}, {"out": 1}),
         ({"encode": {"preset": "superfast"}}, {"out": 1}),
         ({"flow": {"preset": "fast"}}, {"flow": 2, "out": 1}),
@@ -39,6 +48,15 @@ INVERT = {"invert": 3}  # two blocks and the reference
 )
 def test_a_changed_key_runs_exactly_the_stages_that_use_it(finished, changes, jobs):
     assert finished.plan(**changes) == jobs
+
+
+def test_maps_are_asked_for_by_name_and_one_that_changes_runs_its_block(project):
+    maps = EDGES | {"edit": {"control": [{"model": "edges", "maps": "depth"}]}}
+    assert "edit.control.maps: there is no depth/000000.png" in project("--dry-run", **maps).text
+    (project / "depth").mkdir()
+    for name in ("000000", "000020", "000040", "000059"):
+        shutil.copy(project / "keyframes" / "ball" / f"{name}.png", project / "depth" / f"{name}.png")
+    assert project.plan(**maps) == EDIT
 
 
 def test_swapping_find_and_replace_is_noticed(finished):

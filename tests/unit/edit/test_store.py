@@ -106,11 +106,13 @@ def test_a_step_with_code_in_it_is_refused_and_not_run(folder, tmp_path, write):
 def test_a_replay_keeps_the_latents_and_the_crop_as_they_were(tmp_path):
     made_with, z = MADE_WITH | {"store": "replay"}, random(1, 4, 3, 2)
     writer = store.Writer(tmp_path, made_with)
-    writer.keep(torch.ones(3, 2, dtype=torch.int64), np.full((24, 16, 3), 7, np.uint8))
+    maps = [np.full((24, 16, 3), n, np.uint8) for n in range(12)]
+    writer.keep(torch.ones(3, 2, dtype=torch.int64), np.full((24, 16, 3), 7, np.uint8), maps)
     writer(0, {"layer/1/k": random(2, 2, 3, 4), "z": z})
     reader = store.Reader(tmp_path, made_with)
     assert reader(0).keys() == {"z"} and torch.equal(reader(0)["z"], z)
-    inside, piece = reader.kept()
+    inside, piece, found = reader.kept()
+    assert all(np.array_equal(*pair) for pair in zip(found, maps, strict=True))
     assert inside.tolist() == [[1, 1]] * 3 and piece.shape == (24, 16, 3) and (piece == 7).all()
 
 
