@@ -46,6 +46,7 @@ def sections() -> Iterator[tuple[str, type[config.Section], str]]:
     yield "videos.&lt;name&gt;", config.Video, doc(config.Video)
     yield "videos.&lt;name&gt;.regions[]", config.Region, doc(config.Region)
     yield "edit.control[]", config.Control, doc(config.Control)
+    yield "edit.adapters[]", config.Adapter, doc(config.Adapter)
     for name, field in config.Config.model_fields.items():
         if name != "videos":
             yield name, field.annotation, doc(field.annotation)

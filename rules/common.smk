@@ -91,8 +91,8 @@ def existing_file(path, key):
 def named(key):
     """What the configuration says to a key of `models`."""
     section, _, name = key.partition(".")
-    if section == "controls":
-        return RESOLVED.models.controls[name]
+    if section in ("controls", "adapters"):
+        return getattr(RESOLVED.models, section)[name]
     return reduce(getattr, key.split("."), RESOLVED.models)
 
 

@@ -74,7 +74,8 @@ rule reference:
         model=lambda wildcards: model("diffusion"),
         device=RESOLVED.runtime.device,
         offload=RESOLVED.runtime.offload,
-        controls=lambda wildcards: control_models(wildcards.job),
+        controls=extra_models("controls"),
+        adapters=extra_models("adapters"),
         batch=RESOLVED.runtime.batch,
     params:
         settings=lambda wildcards: dict(
@@ -116,7 +117,8 @@ rule edit:
         model=lambda wildcards: model("diffusion"),
         device=RESOLVED.runtime.device,
         offload=RESOLVED.runtime.offload,
-        controls=lambda wildcards: control_models(wildcards.job),
+        controls=extra_models("controls"),
+        adapters=extra_models("adapters"),
         batch=RESOLVED.runtime.batch,
     params:
         settings=lambda wildcards: dict(

@@ -27,7 +27,7 @@ def model_keys(job):
     find = JOBS[job].find
     return [
         "diffusion",
-        *control_keys(job),
+        *(key for kind in EXTRAS for key in extra_keys(job, kind)),
         *(WORDS if by_words(find) else ()),
         *(["flow"] if by_raft(find) else ()),
     ]
@@ -121,18 +121,24 @@ def edit_settings(name):
         replace=job.replace,
         feather=job.feather,
         edit=job.edit,
-        controls=[fingerprint(model(key)) for key in control_keys(name)],
+        extras=[fingerprint(model(key)) for kind in EXTRAS for key in extra_keys(name, kind)],
     )
 
 
-def control_keys(job):
-    """What the ControlNets of a job are called."""
-    return [f"controls.{control['model']}" for control in JOBS[job].edit["control"]]
+EXTRAS = {
+    "controls": "control",
+    "adapters": "adapters",
+}  # sections of `models`: the keys of `edit` that use them
 
 
-def control_models(job):
+def extra_keys(job, kind):
+    """What the ControlNets or the adapters of a job are called."""
+    return [f"{kind}.{each['model']}" for each in JOBS[job].edit[EXTRAS[kind]]]
+
+
+def extra_models(kind):
     """Where they lie, in one text as a resource has to be."""
-    return os.pathsep.join(model(key) for key in control_keys(job))
+    return lambda wildcards: os.pathsep.join(model(key) for key in extra_keys(wildcards.job, kind))
 
 
 def control_maps(job, names):

@@ -192,6 +192,13 @@ class Control(Section):
     where: Literal["inside", "outside", "both"] = Field("both", description="in which part of the crop")
 
 
+class Adapter(Section):
+    """A small file that changes the checkpoint for the edit: a LoRA, or a learnt word, which is written <name>."""
+
+    model: Name = Field(description="its name among `models.adapters`")
+    scale: float = Field(1.0, ge=-4, le=4, description="how much of a LoRA is added")
+
+
 class Edit(Section):
     """How B is painted into the keyframes."""
 
@@ -226,6 +233,7 @@ class Edit(Section):
     repaint: Repaint = Repaint()
     inject: Inject = Inject()
     control: list[Control] = Field([], description="ControlNets, all at once")
+    adapters: list[Adapter] = Field([], description="LoRAs and learnt words, all at once")
     attention: Attention = Attention()
     share: Share = Share()
 
@@ -281,6 +289,10 @@ class Models(Section):
         description="torchvision's name of RAFT weights, or a file with raft_small's or raft_large's",
     )
     controls: dict[Name, Phrase] = Field({}, description="ControlNets by any name, for `edit.control`: folders")
+    adapters: dict[Name, Phrase] = Field(
+        {},
+        description="LoRAs and learnt words (textual inversion) by any name, for `edit.adapters`: .safetensors files",
+    )
 
 
 class Runtime(Section):

@@ -4,6 +4,7 @@ Four layouts are read by the same code: Stable Diffusion 1 and 2, XL, and the in
 """
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from diffusers import ControlNetModel, DDIMScheduler, DiffusionPipeline
 from safetensors import SafetensorError
 from torch import Tensor
 
-from clevam import control
+from clevam import adapters, control
+from clevam.adapters import Adapter
 from clevam.device import pick_device
 from clevam.errors import UserError
 from clevam.phrases import kept
@@ -30,7 +32,7 @@ ENCODERS = ("text_encoder", "text_encoder_2")
 @dataclass(frozen=True)
 class Machine:
     """Where it runs: the checkpoint's folder, config.Runtime's device, offload and batch, the number of CPU threads,
-    and the folders of the edit's ControlNets."""
+    and where the edit's ControlNets and adapters lie."""
 
     model: str
     device: str
@@ -38,14 +40,16 @@ class Machine:
     offload: str = "none"
     batch: int = 1
     controls: tuple[str, ...] = ()
+    adapters: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, snakemake) -> "Machine":
         """From the resources of a job, which Snakemake does not track: none of this re-runs anything."""
         keys = ("model", "device", "offload", "batch")
         known = {key: getattr(snakemake.resources, key) for key in keys}
-        controls = filter(None, str(snakemake.resources.get("controls", "")).split(os.pathsep))
-        return cls(threads=snakemake.threads, controls=tuple(controls), **known)
+        for key in ("controls", "adapters"):  # of edits; a resource holds one text
+            known[key] = tuple(filter(None, str(snakemake.resources.get(key, "")).split(os.pathsep)))
+        return cls(threads=snakemake.threads, **known)
 
 
 @dataclass(frozen=True)
@@ -59,12 +63,20 @@ class Words:
 class Diffusion:
     """A checkpoint, loaded once for many keyframes."""
 
-    def __init__(self, machine: Machine, dtype: str = "auto", tiling: bool = False, variant: str | None = None) -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        dtype: str = "auto",
+        tiling: bool = False,
+        variant: str | None = None,
+        changed_by: Sequence[Adapter] = (),
+    ) -> None:
         """dtype, tiling: config.Runtime; variant: config.Models. The VAE stays in float32: XL's overflows in half."""
         torch.set_num_threads(machine.threads)
         self.device = pick_device(machine.device)
         self.dtype = pick_dtype(dtype, self.device)
         pipe = load(machine.model, self.dtype, variant)
+        adapters.load(pipe, changed_by)
         if tiling:
             pipe.vae.enable_tiling()
         self.pipe, self.unet, self.vae = pipe, pipe.unet, pipe.vae

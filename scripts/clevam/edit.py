@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from clevam import control, images, phrases, sampler, store
+from clevam.adapters import Adapter
 from clevam.attention import Cache, Context, Options, layer_labels
 from clevam.diffusion import Diffusion, Machine, Words
 from clevam.errors import UserError
@@ -140,9 +141,9 @@ def together(keyframes: dict[str, Keyframe], batch: int) -> Iterator[list[str]]:
 class Inverter:
     """A checkpoint and what is found, loaded once for many keyframes."""
 
-    def __init__(self, settings: Settings, machine: Machine) -> None:
+    def __init__(self, settings: Settings, machine: Machine, changed_by: Sequence[Adapter] = ()) -> None:
         self.settings, self.find = settings, settings["find"]
-        self.model = Diffusion(machine, settings["dtype"], settings["tiling"], settings["variant"])
+        self.model = Diffusion(machine, settings["dtype"], settings["tiling"], settings["variant"], changed_by)
         self.schedule = sampler.Schedule.of(self.model.scheduler, settings["steps"])
         self.options = options_of(settings["attention"])
 
@@ -210,8 +211,12 @@ class Editor(Inverter):
 
     def __init__(self, settings: Settings, machine: Machine) -> None:
         self.edit_options, self.shares = settings["edit"], settings["edit"]["share"]["reference"]
-        super().__init__(settings | {key: settings["edit"][key] for key in ("steps", "attention")}, machine)
         edit = settings["edit"]
+        changed_by = [
+            Adapter(path, each["model"], each["scale"])
+            for each, path in zip(edit["adapters"], machine.adapters, strict=True)
+        ]
+        super().__init__(settings | {key: edit[key] for key in ("steps", "attention")}, machine, changed_by)
         self.options = options_of(edit["attention"], edit["share"], edit["inject"])
         self.first = self.schedule.steps - max(1, round(edit["strength"] * self.schedule.steps))
         self.constraint = constraint_of(edit)
@@ -230,8 +235,7 @@ class Editor(Inverter):
             "dtype": str(self.model.dtype),
             "find": find,
             "replace": replace,
-            "negative": edit["negative"],
-            "attention": edit["attention"],
+            **{key: edit[key] for key in ("negative", "attention", "adapters", "control")},
             **{key: edit["share"][key] for key in ("store", "layers", "where")},
         }
         check_layers(self.model.unet, self.options)

@@ -160,11 +160,12 @@ def _job(config: Config, video: Video, variant: Variant, job: str, name: str, fi
     if None in replace:
         raise UserError(f"videos: {job}: `replace` is missing: say what A becomes, e.g. replace: a red fox")
     masks, edit, encode = (_section(config, video, variant, key) for key in ("masks", "edit", "encode"))
-    for control in edit["control"]:
-        if control["model"] not in config.models.controls:
-            known = ", ".join(config.models.controls) or "none"
+    for key, models in {"control": "controls", "adapters": "adapters"}.items():
+        known = getattr(config.models, models)
+        for missing in (each["model"] for each in edit[key] if each["model"] not in known):
             raise UserError(
-                f"videos: {job}: edit.control: there is no models.controls.{control['model']}; named are: {known}"
+                f"videos: {job}: edit.{key}: there is no models.{models}.{missing}; named are: "
+                + (", ".join(known) or "none")
             )
     return Job(name, find, replace, masks["feather"], edit, encode)
 

@@ -75,10 +75,12 @@ def test_only_edits_that_take_an_inversion_have_one():
     assert asked().jobs["dog"].inversion
 
 
-def test_a_control_must_be_named_among_the_models():
+def test_controls_and_adapters_must_be_named_among_the_models():
     with pytest.raises(UserError, match=r"edit\.control: there is no models\.controls\.pose; named are: depth$"):
-        asked = {"dog": DOG | {"edit": {"control": [{"model": "pose"}]}}}
-        resolve({"models": {"controls": {"depth": "d"}}, "videos": asked})
+        videos = {"dog": DOG | {"edit": {"control": [{"model": "pose"}]}}}
+        resolve({"models": {"controls": {"depth": "d"}}, "videos": videos})
+    with pytest.raises(UserError, match=r"edit\.adapters: there is no models\.adapters\.fur; named are: none$"):
+        asked(edit={"adapters": [{"model": "fur"}]})
 
 
 def test_an_edit_overrides_the_video_and_the_video_the_section_key_by_key():

@@ -33,6 +33,7 @@ EDGES = {
         ({"edit": {"preset": "shape_guided"}}, INVERT | EDIT),
         ({"models": {"controls": {"edges": "demo/models/diffusion/unet"}}}, {}),  # named, and not asked for
         (EDGES, EDIT),
+        ({"models": {"adapters": {"fur": RAFT}}, "edit": {"adapters": [{"model": "fur"}]}}, EDIT),
         ({"encode": {"lossless": False, "crf": 30}}, {"out": 1}),
         ({"encode": {"preset": "superfast"}}, {"out": 1}),
         ({"flow": {"preset": "fast"}}, {"flow": 2, "out": 1}),
