@@ -4,6 +4,7 @@ python bench/measure_edit.py settings FIRST LAST      # seeds of the demo world;
 python bench/measure_edit.py sweep FIRST LAST         # the same for other values of one key
 python bench/measure_edit.py presets FIRST LAST       # and for the methods of config/presets
 python bench/measure_edit.py memory SEED KEYFRAMES    # peak memory of a job, in KiB
+python bench/measure_edit.py picture SEED KEYFRAMES   # docs/method.png: one clip, edited in several ways
 """
 
 import json
@@ -24,11 +25,13 @@ import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 import yaml  # noqa: E402
 from measure_painter import MODEL  # noqa: E402
+from PIL import Image, ImageDraw  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
 from clevam import edit, images, plan, sampler  # noqa: E402
 from clevam.diffusion import Machine  # noqa: E402
 from clevam.files import read_json  # noqa: E402
+from clevam.geometry import cut  # noqa: E402
 from probe import LEAST_PIXELS, find, lab, read  # noqa: E402
 from things import COLOURS, SHAPES, TEXTURES, Look, with_article  # noqa: E402
 from world import Scene  # noqa: E402
@@ -197,6 +200,28 @@ def measure(seeds: range, changes: dict[str, dict]) -> dict[str, float]:
     return figures
 
 
+def picture(seed: int, count: int) -> str:
+    """Draw the crops of a clip's first keyframes, above as they are, below in each way of editing; return the file."""
+    shown = {"as it is (standardize: false)": {"standardize": False}, "from noise": {"start": "noise"}}
+    shown |= {"without regions": SETTINGS["no regions"], "regions": SETTINGS["regions only"], "regions, shared": {}}
+    with tempfile.TemporaryDirectory() as folder:
+        clip = Clip(seed, Path(folder))
+        clip.keyframes, clip.times = clip.keyframes[:count], clip.times[:count]
+        boxes = [keyframe.crop["box"] for keyframe in clip.keyframes]
+        rows = {f"{clip.find}": [clip.scene.frame(t) for t in clip.times]}
+        rows |= {f"{clip.replace}, {name}": Run(clip, change).edited for name, change in shown.items()}
+    side, title = 160, 16
+    sheet = Image.new("RGB", (count * side, len(rows) * (side + title)), "white")
+    pen = ImageDraw.Draw(sheet)
+    for y, (name, pictures) in enumerate(rows.items()):
+        pen.text((4, y * (side + title) + 2), name, "black")
+        for x, (drawn, box) in enumerate(zip(pictures, boxes, strict=True)):
+            crop = Image.fromarray(cut(drawn, box)).resize((side, side))
+            sheet.paste(crop, (x * side, y * (side + title) + title))
+    sheet.save(ROOT / "docs" / "method.png")
+    return "docs/method.png"
+
+
 def mean_of(rows: list[dict], name: str, scale: float = 1.0) -> float:
     return scale * float(np.mean([row[name] for row in rows])) if rows else float("nan")
 
@@ -220,7 +245,7 @@ def memory(seed: int, count: int) -> int:
 
 if __name__ == "__main__":
     asked, *numbers = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    if asked == "memory":
-        print(json.dumps(memory(*numbers)))
+    if asked in ("memory", "picture"):
+        print(json.dumps({"memory": memory, "picture": picture}[asked](*numbers)))
     else:
         print(json.dumps(measure(range(*numbers), {"settings": SETTINGS, "sweep": SWEEP, "presets": presets()}[asked])))
