@@ -324,7 +324,8 @@ class Editor(Inverter):
 
     def noise(self, like: Tensor, number: int = 0) -> Tensor:
         """The same noise for every keyframe, whatever the device; one for each number."""
-        generator = torch.Generator("cpu").manual_seed(self.edit_options["seed"] + (number << 32))
+        (seed,) = np.random.SeedSequence([self.edit_options["seed"], number]).generate_state(1)
+        generator = torch.Generator("cpu").manual_seed(int(seed))
         return torch.randn(like.shape[1:], generator=generator).to(like).expand_as(like)
 
 

@@ -181,6 +181,13 @@ def test_edit_with_less_strength_starts_nearer_to_the_source(scene, strength, fi
     torch.testing.assert_close(path[-1], editor.model.to_latent(opened[0].piece))
 
 
+def test_edit_that_starts_on_the_way_back_takes_the_inversion_as_it_is(scene):
+    editor = edit.Editor(settings(strength=0.5), MACHINE)
+    opened = [editor.open(edit.Keyframe(*scene("000000"), CROP))]
+    path = [*editor.invert(opened).unbind(1)]
+    assert torch.equal(editor.start(path, opened), path[1])
+
+
 def test_edit_without_an_inversion_holds_the_background_all_the_same(scene):
     keyframe, mask = scene("000000")
     editor = edit.Editor(settings(start="noise"), MACHINE)
@@ -228,6 +235,7 @@ def test_noise_is_the_same_for_every_keyframe_and_type(editor):
     assert torch.equal(first, second)
     assert torch.equal(editor.noise(like), editor.noise(like + 1))
     assert torch.equal(editor.noise(like.half()), editor.noise(like).half())
+    assert not torch.isclose(editor.noise(like, 1), editor.noise(like)).any()
 
 
 # ---- reference and block ------------------------------------------------------------------------------------------

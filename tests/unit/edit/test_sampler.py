@@ -265,9 +265,9 @@ def test_a_latent_under_noise_has_the_noise_of_every_level():
 def test_more_noise_makes_a_noisier_level_of_the_same_picture():
     plan, clean, noise = schedule(), torch.full((1, 4, 200, 200), 2.0), [random(1, 4, 200, 200, seed=s) for s in (0, 1)]
     path = plan.noised(clean, noise[0])
-    found = plan.noised_more(path[3], noise[1], 3, 1)
-    assert found.mean() == pytest.approx(path[1].mean().item(), abs=0.01)
-    assert found.std() == pytest.approx(path[1].std().item(), abs=0.01)
+    found = plan.noised_more(path[2], noise[1], 2, 0)
+    assert found.mean() == pytest.approx(path[0].mean().item(), abs=0.01)
+    assert found.std() == pytest.approx(path[0].std().item(), abs=0.01)
 
 
 def test_edit_that_starts_further_down_asks_for_the_rest_of_the_steps():
@@ -288,7 +288,7 @@ def test_edit_without_a_constraint_repaints_everything():
 def test_ilvr_has_the_sources_low_frequencies_and_its_own_high_ones():
     z, source = random(1, 4, 16, 24), random(1, 4, 16, 24, seed=1)
     constraint = Constraint("ilvr", factor=4, window=(0, 0.5))
-    found = constraint(z, [source] * 5, torch.zeros(1, 1, 16, 24), 1)
+    found = constraint(z, [z, z, source, z, z], torch.zeros(1, 1, 16, 24), 1)  # from level 1 to 2
     assert (low(found, 4) - low(source, 4)).abs().mean() < 0.4 * (low(z, 4) - low(source, 4)).abs().mean()
     torch.testing.assert_close(found - low(source, 4), z - low(z, 4))
     assert torch.equal(constraint(z, [source] * 5, torch.zeros(1, 1, 16, 24), 2), z)  # the window is over
@@ -316,13 +316,15 @@ def test_edit_takes_the_queries_and_keys_of_the_source(unet):
     same = [text[:1].repeat(2, 1, 1) for text in texts]
     options = Options(inject="both", injecting=("all",))
 
-    def found(words, injected):
+    def found(words, injected, start=z):
         own = [Context(INSIDE, [text[:1] for text in texts], options)] if injected else None
         about = [Context(INSIDE, words, options)]
-        return sampler.edit(unet, plan, z, [z, z], about, 4.5, own=own)
+        return sampler.edit(unet, plan, start, [z, z], about, 4.5, own=own)
 
     torch.testing.assert_close(found(same, True), found(same, False), atol=2e-5, rtol=0)
     assert (found(texts, True) - found(texts, False)).abs().max() > 1e-3
+    other = random(1, 4, 8, 10, seed=1)
+    assert (found(same, True, other) - found(same, False, other)).abs().max() > 1e-3
 
 
 def test_nothing_is_taken_outside_of_the_window(unet):
