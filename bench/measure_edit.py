@@ -163,10 +163,10 @@ class Run:
         editor = edit.Editor(asked, Machine(str(MODEL), "cpu", 2))
         opened = [editor.open(keyframe) for keyframe in clip.keyframes]
         inverts = asked["edit"]["start"] == "inversion" or asked["edit"]["inject"]["where"] != "none"
-        paths = editor.invert(opened) if inverts else [None] * len(opened)
+        paths = editor.invert(opened).split([1, len(opened) - 1]) if inverts else (None, None)
         shared = sampler.Shared(cache.__getitem__) if editor.shares else None
-        painted = editor.paint(opened[:1], paths[:1] if inverts else None, None, cache.__setitem__)
-        painted += editor.paint(opened[1:], paths[1:] if inverts else None, shared, None)
+        painted = editor.paint(opened[:1], paths[0], None, cache.__setitem__)
+        painted += editor.paint(opened[1:], paths[1], shared, None)
         self.edited = [editor.close(one, crop) for one, crop in zip(opened, painted, strict=True)]
         self.around = float(np.mean([apart(*each) for each in zip(opened, painted, strict=True)]))
         self.seconds = (time.perf_counter() - start) / len(opened)

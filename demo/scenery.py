@@ -26,9 +26,10 @@ def picture(seed: int, side: int) -> Shown:
     rng = np.random.default_rng([seed, 2])
     if rng.uniform() < 0.5:
         scene, caption = close_up(seed, side)
+        image, labels = scene.frame(0), scene.labels(0)
     else:
-        *_, caption, _, scene = still(seed, (side, side))
-    return Shown(scene.frame(0), scene.labels(0) > 0, reworded(rng, caption))
+        image, labels, _, caption, *_ = still(seed, (side, side))
+    return Shown(image, labels > 0, reworded(rng, caption))
 
 
 def reworded(rng: np.random.Generator, text: str) -> str:

@@ -7,7 +7,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from clevam.errors import UserError
+from clevam.errors import UserError, reason
 
 ENCODERS = {"clip_l": "", "clip_g": "_2"}  # of learnt words for XL: the endings of its text encoders' names
 
@@ -25,20 +25,20 @@ def load(pipe, adapters: list[Adapter]) -> None:
     """Put adapters into a diffusers pipeline. A learnt word is written <name>. Raises UserError."""
     scales = {}
     for n, adapter in enumerate(adapters):
-        key = f"models.adapters.{adapter.name}"
+        slot = f"adapter{n}"  # a name may hold dots, which peft refuses
         try:
             state = read(adapter.path)
             if any("lora" in name for name in state):
-                pipe.load_lora_weights(state, adapter_name=f"adapter{n}")
-                if f"adapter{n}" not in {name for names in pipe.get_list_adapters().values() for name in names}:
+                pipe.load_lora_weights(state, adapter_name=slot)
+                if not any(slot in names for names in pipe.get_list_adapters().values()):
                     raise ValueError("none of its layers is one of this Stable Diffusion's")
-                scales[f"adapter{n}"] = adapter.scale
+                scales[slot] = adapter.scale
             else:
                 learn(pipe, f"<{adapter.name}>", state)
         except (OSError, KeyError, ValueError, RuntimeError, TypeError, SafetensorError) as error:
-            reason = str(error).strip().partition("\n")[0].rstrip(".")
             raise UserError(
-                f"{key}: {adapter.path} is no LoRA and no learnt word for models.diffusion: {reason}; name another file"
+                f"models.adapters.{adapter.name}: {adapter.path} is no LoRA and no learnt word for models.diffusion: "
+                f"{reason(error)}; name another file"
             ) from error
     if scales:
         pipe.set_adapters(list(scales), list(scales.values()))

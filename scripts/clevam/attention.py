@@ -108,6 +108,7 @@ class Context:
     taken: Cache | None = None
     guides: list = field(default_factory=list)
     _views: dict[tuple, list[View]] = field(default_factory=dict)
+    _cells: dict[tuple[int, int], Tensor] = field(default_factory=dict)
 
     def views(self, size: tuple[int, int], isolation: str, pixels: str = "renorm") -> list[View]:
         """What each region's tokens look at in a layer of (h, w) tokens; with `whole`, all of them are one region."""
@@ -122,7 +123,9 @@ class Context:
 
     def cells(self, size: tuple[int, int]) -> Tensor:
         """The label of each of (h, w) tokens, int64 [h * w]."""
-        return layer_labels(self.labels, size, len(self.texts)).flatten()
+        if size not in self._cells:
+            self._cells[size] = layer_labels(self.labels, size, len(self.texts)).flatten()
+        return self._cells[size]
 
 
 def during(progress: float, window: Window) -> bool:

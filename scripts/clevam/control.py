@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from clevam.attention import Context, Window, during
-from clevam.errors import UserError
+from clevam.errors import UserError, reason
 
 EDGES = (100, 200)  # canny's thresholds, as the published networks were trained
 
@@ -39,8 +39,9 @@ def load(folder: str, key: str, dtype: torch.dtype, width: int) -> ControlNetMod
     try:
         network = ControlNetModel.from_pretrained(folder, torch_dtype=dtype, local_files_only=True)
     except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
-        reason = str(error).strip().partition("\n")[0].rstrip(".")
-        raise UserError(f"{key}: {folder} cannot be loaded as a ControlNet in diffusers' layout: {reason}") from error
+        raise UserError(
+            f"{key}: {folder} cannot be loaded as a ControlNet in diffusers' layout: {reason(error)}"
+        ) from error
     if network.config.cross_attention_dim != width:
         raise UserError(
             f"{key}: {folder} reads words {network.config.cross_attention_dim} numbers wide, models.diffusion writes "
@@ -59,18 +60,18 @@ def hint(rgb: np.ndarray, like: Tensor) -> Tensor:
     return torch.from_numpy(rgb.copy()).permute(2, 0, 1)[None].to(like) / 255
 
 
-def residuals(
-    z: Tensor, t: int, text: Tensor, added: dict | None, contexts: list[Context]
-) -> dict[str, list[Tensor] | Tensor]:
+def residuals(z: Tensor, t: int, added: dict | None, contexts: list[Context]) -> dict[str, list[Tensor] | Tensor]:
     """What all controls add to the UNet's own, as its arguments; nothing outside of their windows.
 
-    z: [K * B, 4, h, w], text: [K * B, T, C]; contexts: one per keyframe, each with a guide for each control.
+    z: [K * B, 4, h, w]; contexts: one per keyframe, each with a guide for each control. They read the last region's
+    words.
     """
     total, each = None, len(z) // len(contexts)
     for n, guide in enumerate(contexts[0].guides):
         control = guide.control
         if not during(contexts[0].progress, control.window):
             continue
+        text = torch.cat([context.texts[-1] for context in contexts])
         hints = torch.cat([context.guides[n].hint for context in contexts]).repeat_interleave(each, 0)
         down, mid = control.network(
             z.to(text.dtype), t, text, hints.to(text.dtype), control.scale, added_cond_kwargs=added, return_dict=False

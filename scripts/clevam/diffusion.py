@@ -19,7 +19,7 @@ from torch import Tensor
 from clevam import adapters, control
 from clevam.adapters import Adapter
 from clevam.device import pick_device
-from clevam.errors import UserError
+from clevam.errors import UserError, reason
 from clevam.phrases import kept
 
 LAYOUTS = (
@@ -163,9 +163,8 @@ def load(folder: str, dtype: torch.dtype, variant: str | None = None) -> Diffusi
         if pipe.unet.config.in_channels not in (4, 9):
             raise OSError(f"its network takes {pipe.unet.config.in_channels} channels, not 4 or, for inpainting, 9")
     except (OSError, ValueError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
-        reason = str(error).strip().partition("\n")[0].rstrip(".")
         raise UserError(
-            f"models.diffusion: {folder} cannot be loaded as Stable Diffusion in diffusers' layout: {reason}; "
+            f"models.diffusion: {folder} cannot be loaded as Stable Diffusion in diffusers' layout: {reason(error)}; "
             "name another folder or download it again"
         ) from error
     return pipe

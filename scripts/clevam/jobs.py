@@ -6,6 +6,7 @@ edits of one clip share the clip, and the find too, unless they look for somethi
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +181,7 @@ def _section(config: Config, video: Video, variant: Variant, key: str) -> dict[s
     return _merged(Edit, preset(merged.preset), *layers).model_dump(exclude={"preset"})
 
 
+@cache
 def preset(name: str) -> Edit:
     """config/presets/<name>.yaml."""
     return Edit.model_validate(yaml.safe_load((_PRESETS / f"{name}.yaml").read_text()))

@@ -232,8 +232,8 @@ def predict(unet, z: Tensor, t: int, contexts: list[Context]) -> Tensor:
         beside = torch.cat([c.channels for c in contexts])
         given = torch.cat([z, beside.repeat_interleave(len(z) // len(contexts), 0)], 1)
     added = {name: torch.cat([c.added[name] for c in contexts]) for name in contexts[0].added or {}}
-    told = residuals(z, t, torch.cat([c.texts[-1] for c in contexts]), added or None, contexts)
-    output = unet(given.to(text.dtype), t, encoder_hidden_states=text, added_cond_kwargs=added or None, **told)
+    guided = residuals(z, t, added or None, contexts)
+    output = unet(given.to(text.dtype), t, encoder_hidden_states=text, added_cond_kwargs=added or None, **guided)
     return output.sample.to(z.dtype)
 
 
