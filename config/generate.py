@@ -45,6 +45,7 @@ def sections() -> Iterator[tuple[str, type[config.Section], str]]:
     """(title, model, what it says of itself) of a video, a region and every section."""
     yield "videos.&lt;name&gt;", config.Video, doc(config.Video)
     yield "videos.&lt;name&gt;.regions[]", config.Region, doc(config.Region)
+    yield "videos.&lt;name&gt;.subject, regions[].subject", config.Subject, doc(config.Subject)
     yield "edit.control[]", config.Control, doc(config.Control)
     yield "edit.adapters[]", config.Adapter, doc(config.Adapter)
     for name, field in config.Config.model_fields.items():

@@ -56,6 +56,7 @@ rule reference:
         keyframe=reference_picture("keyframes", lambda job: job.video),
         mask=reference_picture("masks", lambda job: job.find),
         maps=lambda wildcards: control_maps(wildcards.job, [reference_of(wildcards.job)]),
+        subjects=lambda wildcards: subjects(wildcards.job),
     output:
         picture="edited/{job}/reference.png",
         cache=directory("edited/{job}/reference"),
@@ -76,6 +77,7 @@ rule reference:
         offload=RESOLVED.runtime.offload,
         controls=extra_models("controls"),
         adapters=extra_models("adapters"),
+        subject=viewer,
         batch=RESOLVED.runtime.batch,
     params:
         settings=lambda wildcards: dict(
@@ -101,6 +103,7 @@ rule edit:
         maps=lambda wildcards: control_maps(
             wildcards.job, keyframes_in(JOBS[wildcards.job].video, wildcards.block)
         ),
+        subjects=lambda wildcards: subjects(wildcards.job),
     output:
         directory("work/edited/{job}/{block}"),
     log:
@@ -119,6 +122,7 @@ rule edit:
         offload=RESOLVED.runtime.offload,
         controls=extra_models("controls"),
         adapters=extra_models("adapters"),
+        subject=viewer,
         batch=RESOLVED.runtime.batch,
     params:
         settings=lambda wildcards: dict(

@@ -12,6 +12,7 @@ def pictures(stage, name, video):
 
 # The models that find A by words
 WORDS = ("detector.weights", "detector.config", "detector.text", "segmenter")
+VIEWER = ("subject.weights", "subject.encoder")
 
 
 def by_words(find):
@@ -28,7 +29,8 @@ def model_keys(job):
     return [
         "diffusion",
         *(key for kind in EXTRAS for key in extra_keys(job, kind)),
-        *(WORDS if by_words(find) else ()),
+        *(VIEWER if JOBS[job].shown else ()),
+        *(WORDS if by_words(find) or cut_out(job) else ()),
         *(["flow"] if by_raft(find) else ()),
     ]
 
@@ -47,14 +49,15 @@ def mask_files(wildcards):
     return [or_stop(existing, f"{path}/{name}", f"videos.{wildcards.find}.masks.path") for name in names]
 
 
-def mask_models(wildcards):
-    return [model(key) for key in WORDS] if by_words(wildcards.find) else []
+def finders():
+    """Where the models that find things by words lie, in one text as a resource has to be."""
+    return os.pathsep.join(model(key) for key in WORDS)
 
 
-def mask_weights(wildcards):
-    """What the models are told by: their files, and the sizes that may lie beside the segmenter's."""
+def finder_weights():
+    """What they are told by: their files, and the sizes that may lie beside the segmenter's."""
     sizes = Path(model("segmenter")).with_suffix(".json")
-    return [fingerprint(path) for path in [*mask_models(wildcards), *filter(Path.exists, [sizes])]]
+    return [fingerprint(path) for path in [*map(model, WORDS), *filter(Path.exists, [sizes])]]
 
 
 def mask_settings(wildcards):
@@ -65,7 +68,7 @@ def mask_settings(wildcards):
     if by_words(wildcards.find):
         phrases = [None if region["find"] in WHOLE else region["find"] for region in regions]
         used = dict(phrases=phrases, labels=labels, threshold=find.masks["threshold"])
-        used["weights"] = mask_weights(wildcards)
+        used["weights"] = finder_weights()
     elif method == "files":
         used = dict(regions=max(labels), files=[fingerprint(path) for path in mask_files(wildcards)])
     else:
@@ -122,7 +125,51 @@ def edit_settings(name):
         feather=job.feather,
         edit=job.edit,
         extras=[fingerprint(model(key)) for kind in EXTRAS for key in extra_keys(name, kind)],
+        subjects=shown(name),
+        viewer=[fingerprint(model(key)) for key in VIEWER] if job.shown else [],
     )
+
+
+def cut_out(job):
+    """Whether a job's subjects are to be found in their pictures."""
+    return any(subject["cutout"] for subject in JOBS[job].shown.values())
+
+
+def subject_pictures(job):
+    """The pictures that the user brings, one subject's after the other's."""
+    paths = [path for subject in JOBS[job].shown.values() for path in subject["images"]]
+    return [or_stop(existing, path, f"videos.{job}.subject.images") for path in paths]
+
+
+def subject_settings(job):
+    """Of each picture of a job what it is called, and the words to find B by if it is to be cut out."""
+    pictures = [
+        dict(name=name, phrase=JOBS[job].replace[label - 1] if JOBS[job].shown[label]["cutout"] else None)
+        for label, _, names in shown(job)
+        for name in names
+    ]
+    used = dict(pictures=pictures, files=[fingerprint(path) for path in subject_pictures(job)])
+    if cut_out(job):
+        used |= dict(weights=finder_weights(), threshold=FINDS[JOBS[job].find].masks["threshold"])
+    return dict(used, code=code("subjects", "masks"))
+
+
+def shown(job):
+    """What the edit is told of a job's subjects: label, scale, and the names of their pictures."""
+    return [
+        [label, subject["scale"], [f"{label}_{n:02d}.png" for n in range(1, len(subject["images"]) + 1)]]
+        for label, subject in JOBS[job].shown.items()
+    ]
+
+
+def subjects(job):
+    """The folder of a job's subjects, if it has any."""
+    return [f"subjects/{job}"] if JOBS[job].shown else []
+
+
+def viewer(wildcards):
+    """Where the IP-Adapter lies that a job's subjects are shown with."""
+    return os.pathsep.join(model(key) for key in VIEWER) if JOBS[wildcards.job].shown else ""
 
 
 EXTRAS = {
@@ -291,7 +338,7 @@ def made_of(job):
     folders = blocks("keyframes", video, video) + blocks("masks", find, video) + blocks("edited", job, video)
     if inverted(job, "reference"):
         folders += blocks("inverted", f"{find}/{way_of(JOBS[job])}", video) + inverted(job, "reference")
-    return [*folders, f"edited/{job}/reference.png"]
+    return [*folders, *subjects(job), f"edited/{job}/reference.png"]
 
 
 def look_for(job):
@@ -300,6 +347,7 @@ def look_for(job):
     path = clip(JOBS[job].video)
     if FINDS[find].masks["method"] == "files":
         masks_path(find)
+    subject_pictures(job)
     warn_of_toys(path, tuple((key, model(key)) for key in model_keys(job)))
 
 

@@ -22,4 +22,5 @@ with stage(snakemake) as settings:
         cache=inputs.cache,
         settings=settings,
         machine=Machine.of(snakemake),
+        subjects=edit.subjects_of(settings["subjects"], snakemake.input.subjects),
     )

@@ -16,4 +16,5 @@ with stage(snakemake) as settings:
         snakemake.output.cache,
         settings=settings,
         machine=Machine.of(snakemake),
+        subjects=edit.subjects_of(settings["subjects"], snakemake.input.subjects),
     )

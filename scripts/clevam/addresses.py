@@ -70,7 +70,7 @@ def select(place: Address, files: Collection[str], key: str, variant: str | None
         raise UserError(f"{key}: {place.repo}@{place.revision} has no {place.file}" + _near(place.file or "", files))
     if key == "models.diffusion":
         chosen = _diffusion(inside, variant, f"{key}: {place}")
-    elif key.startswith("models.controls."):
+    elif key.startswith("models.controls.") or key == "models.subject.encoder":
         chosen = [file for file in inside if file == "config.json"]
         chosen += _weights([file for file in inside if "/" not in file], variant, f"{key}: {place}")
     elif key == "models.detector.text" and "config.json" in inside:

@@ -92,7 +92,7 @@ class Context:
     beside the latent, [1, 5, h, w]; added: what XL takes beside the words, {name: [B, ...]}; progress: the share of the
     steps that is done; write: the step's cache to fill; read: the reference's cache to look at; record: queries and
     keys of this picture, to fill; taken: those of its source, "<layer>/<q|k>" [1, N, C], to take; guides: of
-    ControlNets, control.Guide.
+    ControlNets, control.Guide; looks: of labels that pictures are shown of, subject.Look.
     """
 
     labels: Tensor
@@ -107,6 +107,7 @@ class Context:
     record: Cache | None = None
     taken: Cache | None = None
     guides: list = field(default_factory=list)
+    looks: dict = field(default_factory=dict)
     _views: dict[tuple, list[View]] = field(default_factory=dict)
     _cells: dict[tuple[int, int], Tensor] = field(default_factory=dict)
 
@@ -236,6 +237,15 @@ class Processor:
                 v = v * context.weights[r].to(v)[:, None]
             own = heads(q.index_select(1, view.own), attn.heads)
             out.index_copy_(1, view.own, tokens(F.scaled_dot_product_attention(own, k, v)))
+        return self._to_subjects(attn, context, q, out) if context.looks else out
+
+    def _to_subjects(self, attn, context: Context, q: Tensor, out: Tensor) -> Tensor:
+        """`out` [B, N, C] and what the tokens of each region, of queries q, see of the pictures of its subject."""
+        for view in context.views(self.size, "both"):
+            if view.region in context.looks:
+                k, v = (heads(x, attn.heads) for x in context.looks[view.region][self.layer])
+                own = heads(q.index_select(1, view.own), attn.heads)
+                out.index_add_(1, view.own, tokens(F.scaled_dot_product_attention(own, k, v)))
         return out
 
 

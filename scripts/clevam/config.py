@@ -273,12 +273,20 @@ class Detector(Section):
     text: Phrase = Field("demo/models/grounding/text", description="a folder with its BERT's config and tokenizer")
 
 
+class Viewer(Section):
+    """An IP-Adapter, which shows the diffusion model pictures of what B looks like, for `subject`."""
+
+    weights: Phrase | None = Field(None, description="its .safetensors, as ip-adapter_sd15.safetensors")
+    encoder: Phrase | None = Field(None, description="the folder of the CLIP vision model that reads pictures for it")
+
+
 class Models(Section):
     """Weights: local files and folders, or `owner/name@revision/file` on the Hugging Face Hub (`snakemake fetch`)."""
 
     diffusion: Phrase = Field("demo/models/diffusion", description="a Stable Diffusion folder in diffusers' layout")
     variant: Literal["fp16"] | None = Field(None, description="which of its files, where there are several precisions")
     detector: Detector = Detector()
+    subject: Viewer = Viewer()
     segmenter: Phrase = Field(
         "demo/models/segmentation/weights.pth",
         description="Segment Anything, which fills boxes: its state dict, sam_vit_b, sam_vit_l, sam_vit_h, or of "
@@ -309,6 +317,18 @@ class Runtime(Section):
     batch: PositiveInt = Field(1, description="keyframes in the network at a time: faster on a GPU, more memory")
 
 
+class Subject(Section):
+    """Pictures of what B looks like, shown beside its words."""
+
+    images: list[Phrase] = Field(min_length=1, max_length=99, description="one or several, of one thing")
+    scale: float = Field(1.0, ge=0, le=4, description="how much of what they say is added to what the words do")
+    cutout: bool = Field(
+        True,
+        description="B is looked for in them by its words and cut out onto white; a picture with transparency is cut "
+        "out by that",
+    )
+
+
 class Region(Section):
     """One A and its B."""
 
@@ -319,6 +339,7 @@ class Region(Section):
     box: Box | dict[NonNegativeInt, Box] | None = Field(
         None, description="x0, y0, x1, y1 in pixels of the upright picture; or one for each of some frames"
     )
+    subject: Subject | None = Field(None, description="pictures of B (`subject`)")
 
 
 class Variant(Section):
@@ -330,6 +351,7 @@ class Variant(Section):
     find: Phrase | None = Field(None, description="A, in words; `*` is the whole frame")
     replace: Phrase | None = Field(None, description="B, in words")
     box: Box | dict[NonNegativeInt, Box] | None = Field(None, description="where A is, for `masks.method: box`")
+    subject: Subject | None = Field(None, description="pictures of B (`subject`)")
     regions: list[Region] | None = Field(
         None, min_length=1, max_length=255, description="several A and B at once, instead of `find` and `replace`"
     )

@@ -16,11 +16,12 @@ from diffusers import ControlNetModel, DDIMScheduler, DiffusionPipeline
 from safetensors import SafetensorError
 from torch import Tensor
 
-from clevam import adapters, control
+from clevam import adapters, control, subject
 from clevam.adapters import Adapter
 from clevam.device import pick_device
 from clevam.errors import UserError, reason
 from clevam.phrases import kept
+from clevam.subject import Subject
 
 LAYOUTS = (
     "StableDiffusionPipeline", "StableDiffusionInpaintPipeline",
@@ -32,7 +33,7 @@ ENCODERS = ("text_encoder", "text_encoder_2")
 @dataclass(frozen=True)
 class Machine:
     """Where it runs: the checkpoint's folder, config.Runtime's device, offload and batch, the number of CPU threads,
-    and where the edit's ControlNets and adapters lie."""
+    and where the edit's ControlNets and adapters lie, and the IP-Adapter and its encoder."""
 
     model: str
     device: str
@@ -41,13 +42,14 @@ class Machine:
     batch: int = 1
     controls: tuple[str, ...] = ()
     adapters: tuple[str, ...] = ()
+    subject: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, snakemake) -> "Machine":
         """From the resources of a job, which Snakemake does not track: none of this re-runs anything."""
         keys = ("model", "device", "offload", "batch")
         known = {key: getattr(snakemake.resources, key) for key in keys}
-        for key in ("controls", "adapters"):  # of edits; a resource holds one text
+        for key in ("controls", "adapters", "subject"):  # of edits; a resource holds one text
             known[key] = tuple(filter(None, str(snakemake.resources.get(key, "")).split(os.pathsep)))
         return cls(threads=snakemake.threads, **known)
 
@@ -70,6 +72,7 @@ class Diffusion:
         tiling: bool = False,
         variant: str | None = None,
         changed_by: Sequence[Adapter] = (),
+        shown: Sequence[Subject] = (),
     ) -> None:
         """dtype, tiling: config.Runtime; variant: config.Models. The VAE stays in float32: XL's overflows in half."""
         torch.set_num_threads(machine.threads)
@@ -77,6 +80,8 @@ class Diffusion:
         self.dtype = pick_dtype(dtype, self.device)
         pipe = load(machine.model, self.dtype, variant)
         adapters.load(pipe, changed_by)
+        looks = subject.look(pipe, shown, *machine.subject) if shown else {}
+        self.looks = {label: subject.to(look, self.device) for label, look in looks.items()}
         if tiling:
             pipe.vae.enable_tiling()
         self.pipe, self.unet, self.vae = pipe, pipe.unet, pipe.vae

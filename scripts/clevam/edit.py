@@ -23,6 +23,7 @@ from clevam.diffusion import Diffusion, Machine, Words
 from clevam.errors import UserError
 from clevam.files import replacing
 from clevam.geometry import cut, feather, paste
+from clevam.subject import Subject
 
 # Of an inversion: find, steps, attention (config.Attention), dtype, tiling (config.Runtime), variant (config.Models),
 # and weights, the fingerprint of the checkpoint. Of an edit also replace, feather and edit (config.Edit).
@@ -79,13 +80,14 @@ def read_inversion(path: str) -> Tensor:
 
 
 def reference(
-    keyframe: Keyframe, inverted: str | None, picture: str, cache: str, *, settings: Settings, machine: Machine
-) -> None:
+    keyframe: Keyframe, inverted: str | None, picture: str, cache: str, *, settings: Settings, machine: Machine,
+    subjects: Sequence[Subject] = (),
+) -> None:  # fmt: skip
     """Edit the reference keyframe; write it as PNG to `picture` and its attention into the folder `cache`.
 
     inverted: the file of its inversion, where the edit takes one.
     """
-    editor, write = Editor(settings, machine), None
+    editor, write = Editor(settings, machine, subjects), None
     opened = editor.open(keyframe)
     with replacing(cache) as folder:
         folder.mkdir()
@@ -99,7 +101,7 @@ def reference(
 
 def block(
     keyframes: dict[str, Keyframe], inverted: str | None, target: str, *, untouched: dict[str, str], cache: str,
-    settings: Settings, machine: Machine,
+    settings: Settings, machine: Machine, subjects: Sequence[Subject] = (),
 ) -> None:  # fmt: skip
     """Write the pictures of one block into the folder `target`, as <name>.png.
 
@@ -112,7 +114,7 @@ def block(
             images.write_png(folder / f"{name}.png", images.read_rgb(picture))
         if not keyframes:
             return
-        editor = Editor(settings, machine)
+        editor = Editor(settings, machine, subjects)
         shared = editor.shared(store.Reader(Path(cache), editor.made_with)) if editor.shares else None
         for names in together(keyframes, machine.batch):
             paths = inverted and torch.stack([read_inversion(f"{inverted}/{name}.safetensors") for name in names])
@@ -128,6 +130,12 @@ def maps_of(control: list[dict], given: Iterable[str], names: Sequence[str]) -> 
     return {name: tuple(None if each["maps"] == "canny" else next(paths) for each in control) for name in names}
 
 
+def subjects_of(shown: list, folder: Iterable[str]) -> list[Subject]:
+    """The subjects of an edit; shown: label, scale and names of pictures of each; folder: where those are, if any."""
+    where = "".join(folder)
+    return [Subject(label, scale, tuple(f"{where}/{name}" for name in names)) for label, scale, names in shown]
+
+
 def together(keyframes: dict[str, Keyframe], batch: int) -> Iterator[list[str]]:
     """Names of keyframes that go through the network at once: at most `batch`, of one size, in their order."""
     for _, group in groupby(keyframes, lambda name: keyframes[name].crop["work"]):
@@ -141,9 +149,17 @@ def together(keyframes: dict[str, Keyframe], batch: int) -> Iterator[list[str]]:
 class Inverter:
     """A checkpoint and what is found, loaded once for many keyframes."""
 
-    def __init__(self, settings: Settings, machine: Machine, changed_by: Sequence[Adapter] = ()) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        machine: Machine,
+        changed_by: Sequence[Adapter] = (),
+        subjects: Sequence[Subject] = (),
+    ) -> None:
         self.settings, self.find = settings, settings["find"]
-        self.model = Diffusion(machine, settings["dtype"], settings["tiling"], settings["variant"], changed_by)
+        self.model = Diffusion(
+            machine, settings["dtype"], settings["tiling"], settings["variant"], changed_by, subjects
+        )
         self.schedule = sampler.Schedule.of(self.model.scheduler, settings["steps"])
         self.options = options_of(settings["attention"])
 
@@ -209,14 +225,15 @@ class Inverter:
 class Editor(Inverter):
     """A checkpoint and one edit's settings, loaded once for many keyframes."""
 
-    def __init__(self, settings: Settings, machine: Machine) -> None:
+    def __init__(self, settings: Settings, machine: Machine, subjects: Sequence[Subject] = ()) -> None:
         self.edit_options, self.shares = settings["edit"], settings["edit"]["share"]["reference"]
         edit = settings["edit"]
         changed_by = [
             Adapter(path, each["model"], each["scale"])
             for each, path in zip(edit["adapters"], machine.adapters, strict=True)
         ]
-        super().__init__(settings | {key: edit[key] for key in ("steps", "attention")}, machine, changed_by)
+        own = settings | {key: edit[key] for key in ("steps", "attention")}
+        super().__init__(own, machine, changed_by, subjects)
         self.options = options_of(edit["attention"], edit["share"], edit["inject"])
         self.first = self.schedule.steps - max(1, round(edit["strength"] * self.schedule.steps))
         self.constraint = constraint_of(edit)
@@ -237,6 +254,7 @@ class Editor(Inverter):
             "replace": replace,
             **{key: edit[key] for key in ("negative", "attention", "adapters", "control")},
             **{key: edit["share"][key] for key in ("store", "layers", "where")},
+            "subjects": [[subject.label, subject.scale] for subject in subjects],
         }
         check_layers(self.model.unet, self.options)
         self.controls = [
@@ -299,10 +317,11 @@ class Editor(Inverter):
         return sampler.Shared(read, self.guided(piece, inside.to(self.model.device), maps))
 
     def guided(self, piece: np.ndarray, inside: Tensor, maps: Sequence[np.ndarray]) -> Context:
-        """`context` with the words of B and what each control is shown, uint8 RGB [H, W, 3]."""
+        """`context` with the words and looks of B and what each control is shown, uint8 RGB [H, W, 3]."""
         context = self.context(piece, inside, self.words)
         hints = [control.hint(picture, context.texts[0]) for picture in maps]
         context.guides = [control.Guide(*each) for each in zip(self.controls, hints, strict=True)]
+        context.looks = self.model.looks
         return context
 
     def close(self, opened: Opened, painted: np.ndarray) -> np.ndarray:

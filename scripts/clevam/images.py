@@ -14,6 +14,15 @@ def read_rgb(path: str | Path, size: tuple[int, int] | None = None) -> np.ndarra
     return np.asarray(_open(path, size).convert("RGB"))
 
 
+def read_alpha(path: str | Path) -> np.ndarray | None:
+    """How opaque a picture is, float64 [H, W] in 0..1; None if it is all opaque or says nothing of it."""
+    image = _open(path, None)
+    if not image.has_transparency_data:
+        return None
+    alpha = np.asarray(image.convert("RGBA"))[..., 3] / 255
+    return None if alpha.min() == 1 else alpha
+
+
 def read_labels(path: str | Path, regions: int, size: tuple[int, int] | None = None) -> np.ndarray:
     """A label map as uint8 [H, W], 0..regions.
 

@@ -29,6 +29,7 @@ from clevam.config import (
 from clevam.errors import UserError
 
 _PRESETS = Path(__file__).resolve().parents[2] / "config" / "presets"
+WORDS = ("find", "replace", "box", "subject")  # what is said of a region
 WHOLE = ("*", "background")  # what is found without being looked for: the whole frame, behind all other regions
 
 
@@ -66,6 +67,7 @@ class Job:
     video: str
     find: str
     replace: list[str]
+    subjects: list[dict[str, Any] | None]
     feather: int
     edit: dict[str, Any]
     encode: dict[str, Any]
@@ -76,6 +78,11 @@ class Job:
         if self.edit["start"] != "inversion" and self.edit["inject"]["where"] == "none":
             return None
         return {key: self.edit[key] for key in ("steps", "attention")}
+
+    @property
+    def shown(self) -> dict[int, dict[str, Any]]:
+        """What is shown in pictures, by label: the values of config.Subject."""
+        return {label: subject for label, subject in enumerate(self.subjects, 1) if subject}
 
 
 @dataclass(frozen=True)
@@ -157,7 +164,8 @@ def _labels(regions: list[dict[str, Any]]) -> list[int]:
 
 def _job(config: Config, video: Video, variant: Variant, job: str, name: str, find: str) -> Job:
     regions = _regions(job, video, variant)
-    replace = [r["replace"] for r, label in zip(regions, _labels(regions), strict=True) if label]
+    edited = [region for region, label in zip(regions, _labels(regions), strict=True) if label]
+    replace, subjects = ([region[key] for region in edited] for key in ("replace", "subject"))
     if None in replace:
         raise UserError(f"videos: {job}: `replace` is missing: say what A becomes, e.g. replace: a red fox")
     masks, edit, encode = (_section(config, video, variant, key) for key in ("masks", "edit", "encode"))
@@ -168,7 +176,11 @@ def _job(config: Config, video: Video, variant: Variant, job: str, name: str, fi
                 f"videos: {job}: edit.{key}: there is no models.{models}.{missing}; named are: "
                 + (", ".join(known) or "none")
             )
-    return Job(name, find, replace, masks["feather"], edit, encode)
+    if any(subjects) and None in (config.models.subject.weights, config.models.subject.encoder):
+        raise UserError(
+            f"videos: {job}: `subject` needs models.subject.weights and models.subject.encoder, an IP-Adapter"
+        )
+    return Job(name, find, replace, subjects, masks["feather"], edit, encode)
 
 
 def _section(config: Config, video: Video, variant: Variant, key: str) -> dict[str, Any]:
@@ -193,14 +205,15 @@ def _regions(job: str, video: Video, variant: Variant) -> list[dict[str, Any]]:
     single, changed = ({k: v for k, v in _words(level).items() if v is not None} for level in (video, variant))
     regions = variant.regions or video.regions
     if not regions:
-        return [dict.fromkeys(("find", "replace", "box")) | single | changed]
+        return [dict.fromkeys(WORDS) | single | changed]
     if single | changed:
         raise UserError(f"videos: {job}: give either `regions` or {', '.join(single | changed)}, not both")
     return sorted((_words(region) for region in regions), key=lambda r: r["find"] not in WHOLE)
 
 
 def _words(level: Variant | Region) -> dict[str, Any]:
-    return {"find": level.find, "replace": level.replace, "box": _plain(level.box)}
+    subject = level.subject and level.subject.model_dump()
+    return dict(zip(WORDS, (level.find, level.replace, _plain(level.box), subject), strict=True))
 
 
 def _checked(job: str, find: Find) -> Find:

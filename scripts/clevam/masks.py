@@ -48,23 +48,17 @@ def from_words(
     nowhere in a picture leaves its region empty there. None stands for the whole frame.
     models: paths of the detector's weights, config and text, and of the segmenter's weights.
     """
-    # PyTorch takes seconds to import, which the other ways do not need.
-    from clevam.detector import Detector
-    from clevam.device import pick_device
-    from clevam.segmenter import Segmenter
+    from clevam.finder import Finder  # PyTorch takes seconds to import, which the other ways do not need
 
-    where = pick_device(device)
-    *detector, segmenter = models
-    detect, segment = Detector(*detector, where), Segmenter(segmenter, where)
+    find = Finder(models, device)
     asked = [r for r, phrase in enumerate(phrases) if phrase is not None]
 
     def filled(path: str) -> np.ndarray:
         picture = images.read_rgb(path)
-        boxes, scores = detect(picture, [phrases[r] for r in asked])
-        best = {r: (float(s.max()), boxes[s.argmax()].tolist()) for r, s in zip(asked, scores, strict=True)}
-        print(f"{path}: best scores: {', '.join(f'{phrases[r]!r} {score:.2f}' for r, (score, _) in best.items())}")
-        found = [r for r, (score, _) in best.items() if score >= threshold]
-        shapes = dict(zip(found, segment(picture, [best[r][1] for r in found]), strict=True)) if found else {}
+        found, scores = find(picture, [phrases[r] for r in asked], threshold)
+        said = (f"{phrases[r]!r} {score:.2f}" for r, score in zip(asked, scores, strict=True))
+        print(f"{path}: best scores: {', '.join(said)}")
+        shapes = {r: shape for r, shape in zip(asked, found, strict=True) if shape is not None}
         result = np.zeros(picture.shape[:2], np.uint8)
         for r, label in enumerate(labels):
             if r in shapes or r not in asked:

@@ -11,7 +11,8 @@ from conftest import ROOT
 VIDEO = {"video", "damage", "yuv", "orientation"}
 STAGES = {
     "keyframes": {"keyframes", "images", *VIDEO},
-    "masks": {"masks", "images", "detector", "segmenter", "states", "device", *VIDEO},
+    "masks": {"masks", "images", "finder", "detector", "segmenter", "states", "device", *VIDEO},
+    "subjects": {"cutout", "images", "finder", "detector", "segmenter", "states", "device"},
     "plan": {"plan", "geometry", "images"},
     "edit": {
         "edit",
@@ -25,6 +26,7 @@ STAGES = {
         "images",
         "control",
         "adapters",
+        "subject",
     },
     "flow": {"flow", "geometry", "raft", "states", "device", *VIDEO},
     "out": {"propagate", "encode", "flow", "geometry", "images", *VIDEO},

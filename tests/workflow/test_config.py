@@ -83,6 +83,31 @@ def test_controls_and_adapters_must_be_named_among_the_models():
         asked(edit={"adapters": [{"model": "fur"}]})
 
 
+def test_a_subject_needs_an_adapter_to_be_seen_with():
+    subject = {"subject": {"images": ["fox.png"]}}
+    with pytest.raises(UserError, match=r"^videos: dog: `subject` needs models\.subject\.weights and "):
+        asked(**subject)
+    viewer = {"models": {"subject": {"weights": "w", "encoder": "e"}}}
+    assert resolve(viewer | {"videos": {"dog": DOG | subject}}).jobs["dog"].shown[1]["images"] == ["fox.png"]
+
+
+def test_subjects_belong_to_the_regions_that_are_edited():
+    fox, owl = ({"images": [f"{name}.png"]} for name in ("fox", "owl"))
+    regions = [
+        {"find": "the dog", "replace": "a fox", "subject": fox},
+        {"find": "the cat"},
+        {"find": "background", "replace": "a wood"},
+        {"find": "the bird", "replace": "an owl", "subject": owl},
+    ]
+    videos = {"dog": {"path": "dog.mp4", "regions": regions}}
+    job = resolve({"models": {"subject": {"weights": "w", "encoder": "e"}}, "videos": videos}).jobs["dog"]
+    said = {label: subject["images"] for label, subject in job.shown.items()}
+    assert {job.replace[label - 1]: images for label, images in said.items()} == {
+        "a fox": ["fox.png"],
+        "an owl": ["owl.png"],
+    }
+
+
 def test_an_edit_overrides_the_video_and_the_video_the_section_key_by_key():
     raw = {
         "edit": {"steps": 5, "guidance": 3},

@@ -60,6 +60,25 @@ def test_maps_are_asked_for_by_name_and_one_that_changes_runs_its_block(project)
     assert project.plan(**maps) == EDIT
 
 
+def test_pictures_of_b_run_the_edit_and_another_one_in_its_place_does_so_again(project):
+    viewer = {"models": {"subject": {"weights": RAFT, "encoder": "demo/models/diffusion/unet"}}}  # any
+    assert project.plan(**viewer) == {}
+    Image.new("RGBA", (8, 8), (255, 0, 0, 128)).save(project / "star.png")
+    shown = viewer | edit(subject={"images": ["star.png"]})
+    assert project.plan(**shown) == {"subjects": 1} | EDIT
+    ran = project("subjects/ball", **shown)
+    assert ran.status == 0, ran.text
+    assert np.asarray(Image.open(project / "subjects/ball/1_01.png")).shape == (10, 10, 3)
+    assert project.plan(**viewer, **edit(subject={"images": ["star.png"], "scale": 0.5})) == EDIT
+    Image.new("RGBA", (8, 8), (0, 255, 0, 128)).save(project / "star.png")
+    os.utime(project / "star.png", (0, 0))
+    assert project.plan(**shown) == {"subjects": 1} | EDIT
+    assert (
+        "videos.ball.subject.images: there is no owl.png"
+        in project("--dry-run", **viewer, **edit(subject={"images": ["owl.png"]})).text
+    )
+
+
 def test_swapping_find_and_replace_is_noticed(finished):
     assert finished.plan(**edit(find="a green star", replace="the red circle")) == INVERT | EDIT
 

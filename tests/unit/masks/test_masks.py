@@ -233,8 +233,8 @@ class FakeSegmenter:
 
 @pytest.fixture
 def fakes(monkeypatch):
-    monkeypatch.setattr("clevam.detector.Detector", FakeDetector)
-    monkeypatch.setattr("clevam.segmenter.Segmenter", FakeSegmenter)
+    monkeypatch.setattr("clevam.finder.Detector", FakeDetector)
+    monkeypatch.setattr("clevam.finder.Segmenter", FakeSegmenter)
 
 
 def from_words(
