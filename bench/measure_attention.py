@@ -62,7 +62,7 @@ def layer_ratio(side: int, channels: int, share: float) -> float:
     flat, flat_other = own.flatten().bool(), other.flatten().bool()
     mask = torch.cat([flat[:, None] == flat[None], flat[:, None] & flat_other[None]], 1)
 
-    def processor(labels: Tensor, options: Options, **roles: Cache) -> Processor:
+    def processor(labels: Tensor, options: Options, **roles: Cache | list[Cache]) -> Processor:
         made = Processor(LAYER, [Context(labels, texts, options, **roles)])
         made.size = (side, side)
         return made
@@ -70,7 +70,7 @@ def layer_ratio(side: int, channels: int, share: float) -> float:
     def gathered(options: Options) -> Processor:
         cache = {}
         processor(other, options, write=cache)(attn, seen)
-        return processor(own, options, read=cache)
+        return processor(own, options, read=[cache])
 
     def dense() -> Tensor:
         q, k, k_ref = (heads(x, HEADS) for x in (hidden, hidden, seen))

@@ -37,6 +37,7 @@ from things import COLOURS, SHAPES, TEXTURES, Look, with_article  # noqa: E402
 from world import Scene  # noqa: E402
 
 SIZE, FRAMES, EVERY, FEATHER = (256, 256), 72, 12, 6
+KEYFRAMES = FRAMES // EVERY
 SEEN = 0.8  # of the object: of one that is mostly hidden nobody could tell the shape
 KINDS = {"colour": COLOURS, "texture": TEXTURES, "shape": SHAPES}
 SCHEMA = read_json(ROOT / "config" / "schema.json")["$defs"]["Edit"]["properties"]
@@ -67,6 +68,8 @@ SWEEP = {
     "share.shift: 0.69": {"share.shift": 0.69},
     "share.window: [0, 0.5]": {"share.window": [0, 0.5]},
     "share.where: both": {"share.where": "both"},
+    "share.previous: 1": {"share.previous": 1},
+    "layout: grid": {"layout": "grid"},
 }  # fmt: skip
 
 
@@ -158,15 +161,21 @@ class Run:
     """
 
     def __init__(self, clip: Clip, change: dict) -> None:
-        start, cache = time.perf_counter(), {}
+        start = time.perf_counter()
         asked = settings(clip, change)
-        editor = edit.Editor(asked, Machine(str(MODEL), "cpu", 2))
+        editor = edit.Editor(asked, Machine(str(MODEL), "cpu", 2, batch=KEYFRAMES))
         opened = [editor.open(keyframe) for keyframe in clip.keyframes]
         inverts = asked["edit"]["start"] == "inversion" or asked["edit"]["inject"]["where"] != "none"
-        paths = editor.invert(opened).split([1, len(opened) - 1]) if inverts else (None, None)
-        shared = sampler.Shared(cache.__getitem__) if editor.shares else None
-        painted = editor.paint(opened[:1], paths[0], None, cache.__setitem__)
-        painted += editor.paint(opened[1:], paths[1], shared, None)
+        paths = editor.invert(opened) if inverts else None
+        # Of each keyframe the attention by steps, where another one looks at it.
+        kept, previous = [{} for _ in opened], asked["edit"]["share"]["previous"]
+        shared = sampler.Shared(kept[0].__getitem__) if editor.shares else None
+        painted = editor.paint(opened[:1], paths[:1] if inverts else None, None, kept[0].__setitem__)
+        for n in range(1, len(opened), editor.at_once):
+            part = slice(n, n + editor.at_once)
+            links = [kept[n].__setitem__, [cache.__getitem__ for cache in kept[max(1, n - previous) : n]]]
+            links = links if previous else [None]
+            painted += editor.paint(opened[part], paths[part] if inverts else None, shared, *links)
         self.edited = [editor.close(one, crop) for one, crop in zip(opened, painted, strict=True)]
         self.around = float(np.mean([apart(*each) for each in zip(opened, painted, strict=True)]))
         self.seconds = (time.perf_counter() - start) / len(opened)

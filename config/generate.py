@@ -38,6 +38,7 @@ def readme() -> str:
             for name, field in leaves(model)
         ]
         parts += [f"\n## {title}\n\n{about}\n\n| key | values | default | |\n|---|---|---|---|", *rows]
+    parts.append(f"\n## sweep\n\n{config.Config.model_fields['sweep'].description}")
     return "\n".join(parts) + "\n"
 
 
@@ -49,7 +50,7 @@ def sections() -> Iterator[tuple[str, type[config.Section], str]]:
     yield "edit.control[]", config.Control, doc(config.Control)
     yield "edit.adapters[]", config.Adapter, doc(config.Adapter)
     for name, field in config.Config.model_fields.items():
-        if name != "videos":
+        if name not in ("videos", "sweep"):
             yield name, field.annotation, doc(field.annotation)
 
 

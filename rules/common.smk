@@ -41,6 +41,8 @@ def or_stop(function, *args):
 
 RESOLVED = or_stop(resolve, config)
 CLIPS, FINDS, JOBS = RESOLVED.clips, RESOLVED.finds, RESOLVED.jobs
+TRIED = {name for trials in RESOLVED.sweeps.values() for name in trials}
+ASKED = [job for job in JOBS if job not in TRIED]
 
 
 def way_of(job):

@@ -104,6 +104,7 @@ rule edit:
             wildcards.job, keyframes_in(JOBS[wildcards.job].video, wildcards.block)
         ),
         subjects=lambda wildcards: subjects(wildcards.job),
+        earlier=lambda wildcards: earlier(wildcards.job, wildcards.block),
     output:
         directory("work/edited/{job}/{block}"),
     log:
@@ -132,6 +133,7 @@ rule edit:
                 JOBS[wildcards.job].find, keyframes_in(JOBS[wildcards.job].video, wildcards.block)
             ),
             reference=reference_of(wildcards.job),
+            previous=previous_of(wildcards.job, wildcards.block),
             code=code("edit", "edit"),
         ),
     message:

@@ -210,6 +210,23 @@ def keyframes_of_part(wildcards):
     return [name for name in keyframes_in(FINDS[wildcards.find].video, wildcards.part) if name != reference]
 
 
+def previous_of(job, block):
+    """The keyframes before each of a block's that it looks at: of its shot, and none but those that are edited."""
+    find, video, count = JOBS[job].find, JOBS[job].video, JOBS[job].edit["share"]["previous"]
+    crops, reference = plan_of(find)["crops"], reference_of(job)
+    chains = {}
+    for first, last in index_of(video)["segments"] if count else []:
+        chain = [name for name in sorted(crops) if first <= int(name) <= last and name != reference]
+        chains |= {name: chain[max(0, n - count) : n] for n, name in enumerate(chain)}
+    return {name: before for name, before in chains.items() if block_of(name) == block}
+
+
+def earlier(job, block):
+    """The folders of the blocks before this one in which those are."""
+    names = {name for before in previous_of(job, block).values() for name in before}
+    return [f"work/edited/{job}/{other}" for other in sorted(set(map(block_of, names)) - {block})]
+
+
 def reference_of(job):
     return plan_of(JOBS[job].find)["reference"]
 
@@ -364,3 +381,35 @@ def everything(job, wildcards):
     yield from made_of(job)
     yield from (f"flow/{find}/{block}" for block in index["blocks"])
     yield f"out/{job}.mp4"
+
+
+def swept():
+    """The sheets of a sweep."""
+    if not RESOLVED.sweeps:
+        or_stop(nothing_to_sweep)
+    return [f"sweep/{job}/{name}" for job in RESOLVED.sweeps for name in ("sheet.png", "table.tsv")]
+
+
+def nothing_to_sweep():
+    raise UserError(
+        "sweep: nothing to try; name keys and values in the configuration: sweep: {edit.guidance: [3, 6]}"
+    )
+
+
+def trials(wildcards):
+    """The edited keyframes of all trials of a job, one trial's after the other's."""
+    for name in RESOLVED.sweeps[wildcards.job]:
+        look_for(name)
+        yield from pictures("edited", name, JOBS[name].video)
+
+
+def sweep_settings(wildcards):
+    crops, names = (
+        plan_of(JOBS[wildcards.job].find)["crops"],
+        index_of(JOBS[wildcards.job].video)["keyframes"],
+    )
+    return dict(
+        trials=RESOLVED.sweeps[wildcards.job],
+        crops=[crops.get(name) for name in names],
+        code=code("sweep", "plan"),
+    )

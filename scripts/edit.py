@@ -22,5 +22,7 @@ with stage(snakemake) as settings:
         cache=inputs.cache,
         settings=settings,
         machine=Machine.of(snakemake),
+        previous=settings["previous"],
+        earlier=list(inputs.earlier),
         subjects=edit.subjects_of(settings["subjects"], snakemake.input.subjects),
     )

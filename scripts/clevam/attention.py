@@ -90,9 +90,9 @@ class Context:
     labels: int64 [h, w] at latent resolution, 0 outside and 1..R inside; texts: one [B, T, C] text embedding per label;
     weights: of each label's words, float32 [T], where they are weighted; channels: what an inpainting network takes
     beside the latent, [1, 5, h, w]; added: what XL takes beside the words, {name: [B, ...]}; progress: the share of the
-    steps that is done; write: the step's cache to fill; read: the reference's cache to look at; record: queries and
-    keys of this picture, to fill; taken: those of its source, "<layer>/<q|k>" [1, N, C], to take; guides: of
-    ControlNets, control.Guide; looks: of labels that pictures are shown of, subject.Look.
+    steps that is done; write: the step's cache to fill; read: the caches to look at, the reference's first; record:
+    queries and keys of this picture, to fill; taken: those of its source, "<layer>/<q|k>" [1, N, C], to take; guides:
+    of ControlNets, control.Guide; looks: of labels that pictures are shown of, subject.Look.
     """
 
     labels: Tensor
@@ -103,7 +103,7 @@ class Context:
     added: dict[str, Tensor] | None = None
     progress: float = 0.0
     write: Cache | None = None
-    read: Cache | None = None
+    read: list[Cache] = field(default_factory=list)
     record: Cache | None = None
     taken: Cache | None = None
     guides: list = field(default_factory=list)
@@ -174,7 +174,7 @@ class Processor:
     def _to_pixels(self, attn, context: Context, hidden: Tensor) -> Tensor:
         """One keyframe's tokens [B, N, C] look at each other, and at the reference: [B, N, C]."""
         options = context.options
-        shares = options.shares(self.layer) and (context.write is not None or context.read is not None)
+        shares = options.shares(self.layer) and (context.write is not None or bool(context.read))
         isolation = options.isolation if during(context.progress, options.isolated) else "none"
         if isolation == "none" and not (shares and options.where == "inside"):
             isolation = "whole"
@@ -186,14 +186,14 @@ class Processor:
             own = [heads(x.index_select(1, view.own), attn.heads) for x in (q, k, v)]
             around = [heads(x.index_select(1, view.around), attn.heads) for x in (k, v)]
             around[1] = around[1] * view.seen[:, None]
-            reference = None
+            references = []
             if shares and (view.region > 0 or options.where == "both"):
                 key = f"{self.layer}/{view.region}"
                 if context.write is not None:
                     context.write |= self._kept(options.store, key, hidden[:, view.own], *own)
-                if context.read is not None:
-                    reference = self._reference(attn, context.read, key, q)
-            out.index_copy_(1, view.own, tokens(share(*own, *around, reference, options)))
+                found = (self._reference(attn, cache, key, q) for cache in context.read)
+                references = [each for each in found if each]
+            out.index_copy_(1, view.own, tokens(share(*own, *around, references, options)))
         return out
 
     def _injected(self, context: Context, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
@@ -260,29 +260,30 @@ def tokens(x: Tensor) -> Tensor:
 
 
 def share(
-    q: Tensor, k: Tensor, v: Tensor, k_around: Tensor, v_around: Tensor, reference: list[Tensor] | None,
+    q: Tensor, k: Tensor, v: Tensor, k_around: Tensor, v_around: Tensor, references: list[list[Tensor]],
     options: Options,
 ) -> Tensor:  # fmt: skip
-    """Attention to own tokens, to some around them and to the reference (StyleAligned, section 3.2).
+    """Attention to own tokens, to some around them and to references (StyleAligned, section 3.2).
 
-    q, k, v: [B, H, n, d]; k_around, v_around: [B, H, o, d]; reference: its keys and values [B, H, m, d], mean and
-    spread of its queries [B, H, 1, d].
+    q, k, v: [B, H, n, d]; k_around, v_around: [B, H, o, d]; references: of each keys and values [B, H, m, d], mean and
+    spread of its queries [B, H, 1, d]. Own tokens take the first one's.
     """
-    if reference is None:
+    if not references:
         return F.scaled_dot_product_attention(q, joined(k, k_around), joined(v, v_around))
-    k_ref, v_ref, q_mean, q_std = reference
-    n, o, m = k.shape[2], k_around.shape[2], k_ref.shape[2]
-    if options.adain and min(n, m) >= ENOUGH:
+    k_ref, _, q_mean, q_std = references[0]
+    n, o, sizes = k.shape[2], k_around.shape[2], [each[0].shape[2] for each in references]
+    if options.adain and min(n, sizes[0]) >= ENOUGH:
         q = renormalise(q, q_mean, q_std)
         k = renormalise(k, k_ref.mean(2, keepdim=True), spread(k_ref))
-    raised = options.shift + (log(n / m) if options.balance else 0)
+    raised = [options.shift + (log(n / m) if options.balance else 0) for m in sizes]
     bias = None
-    if raised or o:  # fused kernels take no bias
-        # What is around keeps its part: with the reference there is more of the region itself.
-        around = log1p(m / n * exp(raised))
-        bias = torch.cat([q.new_zeros(n), q.new_full((o,), around), q.new_full((m,), raised)])[None]
-    keys, values = joined(k, k_around, options.scale * k_ref), joined(v, v_around, v_ref)
-    return F.scaled_dot_product_attention(q, keys, values, attn_mask=bias)
+    if any(raised) or o:  # fused kernels take no bias
+        # What is around keeps its part: with the references there is more of the region itself.
+        around = log1p(sum(m / n * exp(up) for m, up in zip(sizes, raised, strict=True)))
+        theirs = (q.new_full((m,), up) for m, up in zip(sizes, raised, strict=True))
+        bias = torch.cat([q.new_zeros(n), q.new_full((o,), around), *theirs])[None]
+    keys = joined(k, k_around, *(options.scale * each[0] for each in references))
+    return F.scaled_dot_product_attention(q, keys, joined(v, v_around, *(each[1] for each in references)), bias)
 
 
 def joined(*parts: Tensor) -> Tensor:

@@ -156,6 +156,15 @@ class Share(Section):
     store: Literal["kv", "hidden", "replay"] = Field(
         "kv", description="what is kept of the reference: keys and values, half of it, or nearly nothing but more time"
     )
+    previous: NonNegativeInt = Field(
+        0, le=8, description="so many keyframes before it in the shot are looked at too; they wait for one another"
+    )
+
+    @model_validator(mode="after")
+    def _previous_follow_a_reference(self) -> "Share":
+        if self.previous and not self.reference:
+            raise ValueError("previous needs reference: true, since the first of all has none before it")
+        return self
 
 
 class Inject(Section):
@@ -229,6 +238,12 @@ class Edit(Section):
         "matched",
         description="noise level of the source around A; `official`: one step behind, as in Shape-guided",
     )
+    layout: Literal["single", "grid"] = Field(
+        "single", description="`grid`: several keyframes are painted together, as `tiles` of one picture"
+    )
+    tiles: tuple[Annotated[int, Field(ge=1, le=8)], Annotated[int, Field(ge=1, le=8)]] = Field(
+        (2, 2), description="columns and rows of a grid"
+    )
     ilvr: Ilvr = Ilvr()
     repaint: Repaint = Repaint()
     inject: Inject = Inject()
@@ -241,6 +256,12 @@ class Edit(Section):
     def _noise_is_the_start(self) -> "Edit":
         if self.start == "noise" and self.strength < 1:
             raise ValueError("strength below 1 needs start: source or inversion, since noise has all the way to go")
+        return self
+
+    @model_validator(mode="after")
+    def _one_order(self) -> "Edit":
+        if self.layout == "grid" and self.share.previous:
+            raise ValueError("layout: grid paints keyframes together, share.previous one after the other: give one")
         return self
 
 
@@ -398,18 +419,27 @@ class Config(Section):
     encode: Encode = Encode()
     models: Models = Models()
     runtime: Runtime = Runtime()
+    sweep: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
+        {},
+        description="values of keys of an edit, as `edit.guidance: [3, 6]`: `snakemake sweep` tries all combinations",
+    )
 
 
 def parse(raw: Mapping[str, Any]) -> Config:
     """The validated configuration. Raises UserError, one line per problem: key, value and what is allowed."""
+    return validated(Config, raw, "config")
+
+
+def validated(kind: type[Section], raw: Mapping[str, Any], where: str) -> Any:
+    """A part of the configuration. Raises UserError as `parse`; where: what its lines begin with."""
     try:
-        return Config.model_validate(dict(raw))
+        return kind.model_validate(dict(raw))
     except ValidationError as error:
         # Of the ways to write a value, a list that is wrong was not meant as a mapping, nor the other way round.
         meant = [e for e in error.errors() if e["type"] not in ("dict_type", "tuple_type")] or error.errors()
         lines: dict[str, str] = {}
         for one in meant:
-            lines.setdefault(_key(one), _explain(one))
+            lines.setdefault(_key(one), f"{where}: {_explain(one, kind)}")
         raise UserError("\n".join(lines.values())) from None
 
 
@@ -439,25 +469,25 @@ _KINDS = {
 }
 
 
-def _explain(error: Mapping[str, Any]) -> str:
-    """One line for one of pydantic's errors."""
+def _explain(error: Mapping[str, Any], whole: type[Section]) -> str:
+    """One line for one of pydantic's errors; whole: what was validated."""
     path, key, kind = _path(error), _key(error), error["type"]
     if kind == "extra_forbidden":
-        known = list(getattr(_model_at(path[:-1]), "model_fields", {}))
+        known = list(getattr(_model_at(path[:-1], whole), "model_fields", {}))
         near = difflib.get_close_matches(str(path[-1]), known, 1)
         hint = f"did you mean `{near[0]}`?" if near else f"known here: {', '.join(known)}"
-        return f"config: {key}: unknown key; {hint}"
+        return f"{key}: unknown key; {hint}"
     if kind == "missing" and isinstance(path[-1], int):
-        return f"config: {'.'.join(map(str, path[:-1]))}: number {path[-1] + 1} of the list is missing"
+        return f"{'.'.join(map(str, path[:-1]))}: number {path[-1] + 1} of the list is missing"
     if kind == "missing":
-        return f"config: {key} is missing"
+        return f"{key} is missing"
     if kind == "value_error":
-        return f"config: {key}: {error['ctx']['error']}"
+        return f"{key}: {error['ctx']['error']}"
     if path[-1] == "[key]" and kind.startswith("string"):
-        return f"config: {key.removesuffix('.[key]')}: {NAME_RULE}"
+        return f"{key.removesuffix('.[key]')}: {NAME_RULE}"
     message = _KINDS.get(kind) or error["msg"].replace("Input should", "should")
     hint = _nearest(error)
-    return f"config: {key.removesuffix('.[key]')}: {message}, not {error['input']!r}{hint}"
+    return f"{key.removesuffix('.[key]')}: {message}, not {error['input']!r}{hint}"
 
 
 def _nearest(error: Mapping[str, Any]) -> str:
@@ -467,9 +497,9 @@ def _nearest(error: Mapping[str, Any]) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
-def _model_at(path: list[Any]) -> Any:
-    """The model that describes the mapping at `path`, or None."""
-    kind: Any = Config
+def _model_at(path: list[Any], whole: type[Section]) -> Any:
+    """The model that describes the mapping at `path` of a whole, or None."""
+    kind: Any = whole
     for step in path:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             field = kind.model_fields.get(step)

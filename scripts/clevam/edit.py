@@ -3,11 +3,14 @@
 Before that comes the inversion of each, which all edits of what is found share.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import groupby
+from math import prod
 from pathlib import Path
+from types import MappingProxyType
 
 import cv2
 import numpy as np
@@ -16,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from clevam import control, images, phrases, sampler, store
+from clevam import control, grid, images, phrases, sampler, store
 from clevam.adapters import Adapter
 from clevam.attention import Cache, Context, Options, layer_labels
 from clevam.diffusion import Diffusion, Machine, Words
@@ -24,6 +27,8 @@ from clevam.errors import UserError
 from clevam.files import replacing
 from clevam.geometry import cut, feather, paste
 from clevam.subject import Subject
+
+ATTENTION = "attention"  # of the keyframes of a block, for those after them
 
 # Of an inversion: find, steps, attention (config.Attention), dtype, tiling (config.Runtime), variant (config.Models),
 # and weights, the fingerprint of the checkpoint. Of an edit also replace, feather and edit (config.Edit).
@@ -102,11 +107,13 @@ def reference(
 def block(
     keyframes: dict[str, Keyframe], inverted: str | None, target: str, *, untouched: dict[str, str], cache: str,
     settings: Settings, machine: Machine, subjects: Sequence[Subject] = (),
+    previous: Mapping[str, list[str]] = MappingProxyType({}), earlier: Sequence[str] = (),
 ) -> None:  # fmt: skip
     """Write the pictures of one block into the folder `target`, as <name>.png.
 
     keyframes: those to edit; inverted: the folder of their inversions, where the edit takes them; untouched: pictures
-    that are taken as they are, keyframes without A and the reference.
+    that are taken as they are, keyframes without A and the reference; previous: the keyframes before each that it looks
+    at; earlier: folders of other blocks in which those may be.
     """
     with replacing(target) as folder:
         folder.mkdir()
@@ -116,11 +123,16 @@ def block(
             return
         editor = Editor(settings, machine, subjects)
         shared = editor.shared(store.Reader(Path(cache), editor.made_with)) if editor.shares else None
-        for names in together(keyframes, machine.batch):
+        for names in together(keyframes, editor.at_once):
             paths = inverted and torch.stack([read_inversion(f"{inverted}/{name}.safetensors") for name in names])
-            edited = editor.edit([editor.open(keyframes[name]) for name in names], paths, shared=shared)
-            for name, picture in zip(names, edited, strict=True):
+            opened, links = [editor.open(keyframes[name]) for name in names], {}
+            if editor.edit_options["share"]["previous"]:
+                (name,) = names
+                links = editor.links(name, previous.get(name, []), [folder, *map(Path, earlier)])
+            for name, picture in zip(names, editor.edit(opened, paths, shared=shared, **links), strict=True):
                 images.write_png(folder / f"{name}.png", picture)
+        for name in list(keyframes)[: -settings["edit"]["share"]["previous"]]:  # nobody will look at these any more
+            shutil.rmtree(folder / ATTENTION / name)
 
 
 def maps_of(control: list[dict], given: Iterable[str], names: Sequence[str]) -> dict[str, tuple[str | None, ...]]:
@@ -256,6 +268,8 @@ class Editor(Inverter):
             **{key: edit["share"][key] for key in ("store", "layers", "where")},
             "subjects": [[subject.label, subject.scale] for subject in subjects],
         }
+        self.tiles = edit["tiles"] if edit["layout"] == "grid" else None
+        self.at_once = prod(self.tiles) if self.tiles else 1 if edit["share"]["previous"] else machine.batch
         check_layers(self.model.unet, self.options)
         self.controls = [
             control.Control(
@@ -273,13 +287,14 @@ class Editor(Inverter):
         inverted: Tensor | None,
         shared: sampler.Shared | None = None,
         write: Callable[[int, Cache], None] | None = None,
+        before: Sequence[Callable[[int], Cache]] = (),
     ) -> list[np.ndarray]:
         """The edited keyframes, uint8 RGB [H, W, 3]; from 2 * feather + 1 pixels off the mask on, the source's bits.
 
         All crops have one `work` size. inverted: `invert` of them, or None where the edit takes none; shared: the
-        reference's attention; write: takes it.
+        reference's attention; write: takes theirs, of a single one; before: what reads that of earlier ones.
         """
-        painted = self.paint(opened, inverted, shared, write)
+        painted = self.paint(opened, inverted, shared, write, before)
         return [self.close(one, crop) for one, crop in zip(opened, painted, strict=True)]
 
     def paint(
@@ -288,19 +303,41 @@ class Editor(Inverter):
         inverted: Tensor | None,
         shared: sampler.Shared | None,
         write: Callable[[int, Cache], None] | None,
+        before: Sequence[Callable[[int], Cache]] = (),
     ) -> list[np.ndarray]:
         """Their crops as the model paints them, float32 RGB at work size, 0 to 255."""
         source = self.source_path(opened, inverted)
+        start = self.start(source, opened)
         contexts = [self.guided(one.piece, one.inside, one.maps) for one in opened]
         own = None
         if self.options.inject != "none":
             own = [self.context(one.piece, one.inside, self.source) for one in opened]
+        tiles = None if write else self.tiles  # the reference is painted alone
+        if tiles:
+            start, *source = (grid.tiled(z, tiles)[None] for z in (start, *source))
+            contexts, own = ([grid.context(each, tiles)] if each else None for each in (contexts, own))
         latents = sampler.edit(
-            self.model.unet, self.schedule, self.start(source, opened), source, contexts, self.edit_options["guidance"],
-            first=self.first, constraint=self.constraint, shared=shared, own=own, write=write,
+            self.model.unet, self.schedule, start, source, contexts, self.edit_options["guidance"],
+            first=self.first, constraint=self.constraint, shared=shared, before=before, own=own, write=write,
             noise=partial(self.noise, source[0]),
         )  # fmt: skip
+        if tiles:
+            latents = grid.apart(latents[0], tiles)[: len(opened)]
         return [self.model.to_pixels(z[None]) for z in latents]
+
+    def links(self, name: str, previous: list[str], folders: list[Path]) -> dict:
+        """Arguments of `edit` that let a keyframe look at those before it, in any of the blocks' folders, and keep its
+        attention in the first of them."""
+        made_with = self.made_with | {"store": self.options.store}
+        target = folders[0] / ATTENTION / name
+        target.mkdir(parents=True)
+        before = [
+            next((folder / ATTENTION / one for folder in folders if (folder / ATTENTION / one).exists()), None)
+            for one in previous
+        ]
+        if None in before:
+            raise UserError(f"{folders[-1]}: the attention in it is missing; delete that folder and run again")
+        return {"before": [store.Reader(one, made_with) for one in before], "write": store.Writer(target, made_with)}
 
     def source_path(self, opened: list[Opened], inverted: Tensor | None) -> list[Tensor]:
         """The source's latents [K, 4, h, w] at all levels: the inverted ones, or, where there are none, with noise."""
@@ -366,7 +403,7 @@ def options_of(attention: dict, share: dict | None = None, inject: dict | None =
         same = ("adain", "scale", "shift", "balance", "where")
         options |= {key: share[key] for key in same}
         options |= {"layers": tuple(share["layers"]), "shared": tuple(share["window"])}
-        options["store"] = "hidden" if share["store"] == "hidden" else "kv"
+        options["store"] = "kv" if share["store"] == "kv" else "hidden"
     if inject:
         options |= {"inject": inject["where"], "injected": tuple(inject["window"])}
         options["injecting"] = tuple(inject["layers"])

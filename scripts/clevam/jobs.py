@@ -4,9 +4,11 @@ Each holds just the plain values that its stages use, so that a changed key touc
 edits of one clip share the clip, and the find too, unless they look for something else.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, reduce
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from clevam.config import (
     Variant,
     Video,
     parse,
+    validated,
 )
 from clevam.errors import UserError
 
@@ -87,11 +90,15 @@ class Job:
 
 @dataclass(frozen=True)
 class Resolved:
-    """Everything a configuration asks for, by name."""
+    """Everything a configuration asks for, by name.
+
+    sweeps: of a job those that try other values of its keys: {name: {key: value}}. They are among the jobs.
+    """
 
     clips: dict[str, Clip]
     finds: dict[str, Find]
     jobs: dict[str, Job]
+    sweeps: dict[str, dict[str, dict[str, Any]]]
     models: Models
     runtime: Runtime
 
@@ -104,13 +111,13 @@ class Resolved:
 def resolve(raw: Mapping[str, Any]) -> Resolved:
     """The clips, finds and jobs that a configuration asks for. Raises UserError."""
     config = parse(raw)
-    clips, finds, jobs = {}, {}, {}
+    clips, finds, jobs, sweeps = {}, {}, {}, {}
     for name, video in config.videos.items():
         keyframes = _merged(Keyframes, config.keyframes, video.keyframes)
         clips[name] = Clip(video.path, _keyframe_values(keyframes, video.range) | {"strict": video.strict})
         # The clip's name belongs to what the clip itself looks for, whichever edits come and go.
         own = _find(config, name, video, Variant())
-        for job, variant in _variants(name, video):
+        for job, variant, trial in _tried(config.sweep, _variants(name, video)):
             if job in jobs or (job != name and job in config.videos):
                 raise UserError(f"videos: two entries write out/{job}.mp4; rename the video or the edit")
             if len(job.encode()) > 200:
@@ -118,7 +125,38 @@ def resolve(raw: Mapping[str, Any]) -> Resolved:
             find = _checked(job, _find(config, name, video, variant))
             shared = name if find == own else job
             finds[shared], jobs[job] = find, _job(config, video, variant, job, name, shared)
-    return Resolved(clips, finds, jobs, config.models, config.runtime)
+            if trial:
+                sweeps.setdefault(trial.of, {})[job] = trial.values
+    return Resolved(clips, finds, jobs, sweeps, config.models, config.runtime)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A job that is like another but for some values, by key."""
+
+    of: str
+    values: dict[str, Any]
+
+
+def _tried(sweep: dict[str, list], variants: list[tuple[str, Variant]]) -> Iterator[tuple[str, Variant, Trial | None]]:
+    """Each variant by job name, and then those that try all combinations of a sweep's values on it.
+
+    The name of such a job says its values, so that a sweep that grows keeps what it has.
+    """
+    for job, variant in variants:
+        yield job, variant, None
+        for values in product(*sweep.values()) if sweep else ():
+            chosen = dict(zip(sweep, values, strict=True))
+            raw = variant.model_dump(exclude_unset=True)
+            for key, value in chosen.items():
+                raw = merge(raw, reduce(lambda inner, part: {part: inner}, reversed(key.split(".")), value))
+            named = ",".join(f"{key}={_word(value)}" for key, value in chosen.items())
+            yield f"{job}.{named}", validated(Variant, raw, "sweep"), Trial(job, chosen)
+
+
+def _word(value: Any) -> str:
+    """A value as part of a file's name."""
+    return re.sub(r"[^\w.+-]+", "-", str(value)).strip("-.")
 
 
 def _variants(name: str, video: Video) -> list[tuple[str, Variant]]:

@@ -4,7 +4,7 @@ Levels are numbered from the noisiest, 0, to the clean latent, S; `levels[i]` is
 the network is asked at time step `timesteps[i]` for the move between levels i and i + 1, in either direction.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -164,6 +164,7 @@ def edit(
     first: int = 0,
     constraint: Constraint = Constraint(),
     shared: Shared | None = None,
+    before: Sequence[Callable[[int], Cache]] = (),
     own: list[Context] | None = None,
     write: Callable[[int, Cache], None] | None = None,
     noise: Callable[[int], Tensor] | None = None,
@@ -171,9 +172,10 @@ def edit(
     """The edited clean latents [K, 4, h, w] of K keyframes.
 
     start: the latents at level `first`; source: theirs at all levels, noisiest first; the texts of `contexts` are pairs
-    (negative, wanted), [2, T, C]; guidance: classifier-free (Ho and Salimans, 2022); own: contexts of the source, whose
-    queries and keys are taken; write takes the attention of every step, of a single keyframe, and the latent before
-    it; noise: of the given number, for the ways back.
+    (negative, wanted), [2, T, C]; guidance: classifier-free (Ho and Salimans, 2022); before: what reads the attention
+    of keyframes that were edited before; own: contexts of the source, whose queries and keys are taken; write takes the
+    attention of every step, of a single keyframe, and the latent before it; noise: of the given number, for the ways
+    back.
     """
     z, inside = start, torch.cat([blend_mask(c.labels) for c in contexts]).to(start)
     told, options, step = list(contexts), contexts[0].options, 0
@@ -192,7 +194,8 @@ def edit(
             if own and during(progress, options.injected):
                 taken = look_again(unet, source[i], t, own, told, progress, "record")
             told[:] = contexts
-            tell(told, progress=progress, read=reference, write=written)
+            read = [reference] * bool(reference) + [read(step) for read in before if sharing]
+            tell(told, progress=progress, read=read, write=written)
             for context, queries_and_keys in zip(contexts, taken, strict=True):
                 context.taken = queries_and_keys
             pairs = z.repeat_interleave(2, 0)

@@ -27,7 +27,9 @@ STAGES = {
         "control",
         "adapters",
         "subject",
+        "grid",
     },
+    "sweep": {"trials", "images", "geometry"},
     "flow": {"flow", "geometry", "raft", "states", "device", *VIDEO},
     "out": {"propagate", "encode", "flow", "geometry", "images", *VIDEO},
 }

@@ -83,6 +83,62 @@ def test_controls_and_adapters_must_be_named_among_the_models():
         asked(edit={"adapters": [{"model": "fur"}]})
 
 
+def swept(**keys):
+    return resolve({"videos": {"dog": DOG}, "sweep": {key.replace("__", "."): values for key, values in keys.items()}})
+
+
+def test_a_sweep_tries_every_combination_of_its_values_on_every_job():
+    resolved = swept(edit__guidance=[3, 7.5], replace=["a fox", "an owl"])
+    values = resolved.sweeps["dog"]
+    assert list(values) == [
+        f"dog.edit.guidance={guidance},replace={word}" for guidance in (3, 7.5) for word in ("a-fox", "an-owl")
+    ]
+    for name, chosen in values.items():
+        assert resolved.jobs[name].edit["guidance"] == chosen["edit.guidance"]
+        assert resolved.jobs[name].replace == [chosen["replace"]]
+    assert resolved.jobs["dog"] == asked().jobs["dog"]
+
+
+def test_a_sweep_reaches_into_nested_keys_and_keeps_those_beside_them():
+    resolved = resolve(
+        {
+            "videos": {"dog": DOG | {"edits": {"x": {"edit": {"share": {"adain": False}}}}}},
+            "sweep": {"edit.share.window": [[0, 0.5]]},
+        }
+    )
+    share = resolved.jobs["dog.x.edit.share.window=0-0.5"].edit["share"]
+    assert (share["window"], share["adain"]) == ((0, 0.5), False)
+
+
+@pytest.mark.parametrize(
+    ("keys", "reason"),
+    [
+        ({"edit__guidanc": [3]}, r"^sweep: edit\.guidanc: unknown key; did you mean `guidance`\?$"),
+        ({"edit__guidance": [0.1]}, r"^sweep: edit\.guidance: should be greater than or equal to 1, not 0\.1$"),
+        ({"edit": [1]}, r"^sweep: edit: should be keys with values, not 1$"),
+        ({"edit__guidance": 3}, r"^config: sweep\.edit\.guidance: should be a list, not 3$"),
+        ({"edit__guidance": []}, r"^config: sweep\.edit\.guidance: should not be empty"),
+        ({"replace": ["a/b", "a-b"]}, r"two entries write out/dog\.replace=a-b\.mp4"),
+    ],
+    ids=str,
+)
+def test_a_sweep_of_what_cannot_be_is_refused(keys, reason):
+    with pytest.raises(UserError, match=reason):
+        swept(**keys)
+
+
+@pytest.mark.parametrize(
+    ("edit", "reason"),
+    [
+        ({"layout": "grid", "share": {"previous": 1}}, "layout: grid paints keyframes together"),
+        ({"share": {"previous": 1, "reference": False}}, "previous needs reference: true"),
+    ],
+)
+def test_ways_to_paint_keyframes_that_exclude_each_other_are_refused(edit, reason):
+    with pytest.raises(UserError, match=reason):
+        asked(edit=edit)
+
+
 def test_a_subject_needs_an_adapter_to_be_seen_with():
     subject = {"subject": {"images": ["fox.png"]}}
     with pytest.raises(UserError, match=r"^videos: dog: `subject` needs models\.subject\.weights and "):

@@ -28,6 +28,8 @@ EDGES = {
         ({"edit": {"steps": 3}}, INVERT | EDIT),
         ({"edit": {"attention": {"isolation": "outside_only"}}}, INVERT | EDIT),
         ({"edit": {"share": {"adain": False}}}, EDIT),
+        ({"edit": {"share": {"previous": 2}}}, EDIT),
+        ({"edit": {"layout": "grid"}}, EDIT),
         ({"edit": {"start": "source", "strength": 0.5}}, EDIT),  # which takes no inversion
         ({"edit": {"preset": "clevam"}}, {}),
         ({"edit": {"preset": "shape_guided"}}, INVERT | EDIT),
@@ -117,6 +119,38 @@ def test_a_painted_mask_that_changes_no_plan_runs_its_block_only(project):
     ran = project()
     assert ran.status == 0, ran.text
     assert ran.jobs == {"mask": 1, "plan": 1, "invert": 1, "edit": 1, "edited": 3, "out": 1}
+
+
+def test_a_sweep_edits_what_it_tries_once_and_asks_for_nothing_else(project):
+    """Every trial is an edit like any other: it shares what it does not change."""
+    sweep = {"sweep": {"edit.seed": [0, 1]}}
+    assert project.plan(**sweep) == {}
+    paint = {"reference": 1, "edit": 2, "edited": 4}
+    ran = project("sweep", **sweep)
+    assert ran.status == 0, ran.text
+    assert ran.jobs == {rule: 2 * count for rule, count in paint.items()} | {"trials": 1, "sweep": 1}
+    table = (project / "sweep/ball/table.tsv").read_text().splitlines()
+    assert [line.split("\t")[0] for line in table] == ["edit.seed", "0", "1"]
+    assert Image.open(project / "sweep/ball/sheet.png").size[0] > 300
+    more = {"sweep": {"edit.seed": [0, 1, 2]}}
+    assert project("--dry-run", "sweep", **more).jobs == paint | {"trials": 1, "sweep": 1}
+    assert "sweep: nothing to try; name keys and values" in project("sweep").text
+
+
+def test_keyframes_that_look_at_those_before_them_follow_them(project):
+    chain = {"edit": {"share": {"previous": 1}}}
+    ran = project(**chain)
+    assert ran.status == 0, ran.text
+    assert ran.jobs == EDIT
+    assert "Nothing to be done" in project("--dry-run", **chain).text
+    mask = np.asarray(Image.open(project / "masks/ball/000020.png")).copy()
+    rows, columns = np.nonzero(mask)
+    mask[rows[len(rows) // 2], columns[len(rows) // 2]] = 0  # a hole: the box around A stays
+    (project / "masks_override/ball").mkdir(parents=True)
+    Image.fromarray(mask).save(project / "masks_override/ball/000020.png")
+    again = project(**chain)
+    assert again.status == 0, again.text
+    assert again.jobs == {"mask": 1, "plan": 1, "invert": 1, "edit": 2, "edited": 4, "out": 1}
 
 
 def test_a_picture_put_in_place_of_another_is_noticed_though_it_is_older(project):

@@ -64,6 +64,8 @@ def context(labels: torch.Tensor, *, batch: int = 2, **options) -> Context:
     """A context whose every label has random words of its own. options: of attention.Options, and ROLES."""
     texts = [random(batch, 5, 12, seed=100 + r) for r in range(int(labels.max()) + 1)]
     roles = {key: options.pop(key) for key in ROLES if key in options}
+    if "read" in roles and not isinstance(roles["read"], list):  # of a reference alone
+        roles["read"] = [] if roles["read"] is None else [roles["read"]]
     return Context(labels, texts, Options(**options), **roles)
 
 

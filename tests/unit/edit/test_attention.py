@@ -182,7 +182,7 @@ def test_unet_is_finite_for_the_smallest_and_the_largest_masks(unet, own, refere
     masks = {"empty": empty, "full": empty + 1, "pixel": box_labels(8, 12, (slice(7, 8), slice(0, 1)))}
     texts = [random(2, 5, 12, seed=r) for r in range(2)]
     cache = {}
-    for labels, role in ((masks[reference], {"write": cache}), (masks[own], {"read": cache})):
+    for labels, role in ((masks[reference], {"write": cache}), (masks[own], {"read": [cache]})):
         with installed(unet, [Context(labels, texts, **role)]):
             assert unet(random(2, 4, 8, 12), 500, encoder_hidden_states=texts[0]).sample.isfinite().all()
 
@@ -413,7 +413,21 @@ def test_share_equals_the_formula_written_out(adain):
     expected = (weights[0] @ v + weights[1] @ v_ref) / (weights[0].sum(-1) + weights[1].sum(-1))[..., None]
     nothing = random(1, 1, 0, 4).double()
     reference = [k_ref, v_ref, q_ref.mean(2, keepdim=True), spread(q_ref)]
-    found = share(q, k, v, nothing, nothing, reference, Options(adain=adain))
+    found = share(q, k, v, nothing, nothing, [reference], Options(adain=adain))
+    torch.testing.assert_close(found, expected)
+
+
+def test_several_references_are_weighed_one_like_the_other():
+    q, k, v = (random(1, 1, 12, 4, seed=s).double() for s in (1, 2, 3))
+    each = [[random(1, 1, size, 4, seed=s).double() for s in (10 * size, 10 * size + 1)] for size in (9, 5)]
+    weights, values = [(q @ k.transpose(-1, -2) / 2).exp()], [v]
+    for k_ref, v_ref in each:
+        weights.append((q @ k_ref.transpose(-1, -2) / 2).exp() * 12 / k_ref.shape[2])
+        values.append(v_ref)
+    said = sum(w @ x for w, x in zip(weights, values, strict=True))
+    expected = said / sum(w.sum(-1) for w in weights)[..., None]
+    about, nothing = [q.mean(2, keepdim=True), spread(q)], random(1, 1, 0, 4).double()
+    found = share(q, k, v, nothing, nothing, [[*one, *about] for one in each], Options(adain=False))
     torch.testing.assert_close(found, expected)
 
 
@@ -427,7 +441,7 @@ def test_share_weighs_the_reference_the_same_however_many_tokens_it_has():
             v,
             nothing,
             nothing,
-            [k_ref.repeat(1, 1, n, 1), v_ref.repeat(1, 1, n, 1), *about],
+            [[k_ref.repeat(1, 1, n, 1), v_ref.repeat(1, 1, n, 1), *about]],
             Options(adain=False),
         )
         for n in (1, 3)

@@ -1,6 +1,7 @@
 """Painting B into keyframes, with the demo's checkpoint: two steps, pictures of 96 x 72."""
 
 import copy
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from clevam import diffusion, edit, images
+from clevam import control, diffusion, edit, grid, images
 from clevam.diffusion import Machine
 from clevam.edit import Keyframe
 from clevam.errors import UserError
-from conftest import CHECKPOINT, EDIT, write_scene
+from conftest import CHECKPOINT, EDIT, box_labels, context, write_scene
 
 MACHINE = Machine(str(CHECKPOINT), "cpu", 2)
 CROP = {"box": [24, 12, 48, 48], "work": [128, 128]}
@@ -369,3 +370,111 @@ def test_a_missing_or_damaged_inversion_is_named_with_the_cure(tmp_path, content
         path.write_bytes(content)
     with pytest.raises(UserError, match=r"000000.safetensors: missing or damaged; delete .*inverted and run again"):
         edit.read_inversion(str(path))
+
+
+# ---- keyframes that know of each other ---------------------------------------------------------------------------
+
+
+def chained(folder: Path, first: dict, blocks: list[dict], previous: int = 1, **changes) -> dict:
+    """The pictures of keyframes {name: (keyframe, mask)}, block after block; each looks at those before it."""
+    found, names = {}, [name for each in blocks for name in each]
+    for number, keyframes in enumerate(blocks):
+        frames = {name: Keyframe(*paths, CROP) for name, paths in keyframes.items()}
+        before = {name: names[max(0, names.index(name) - previous) : names.index(name)] for name in keyframes}
+        inverted = str(invert(folder / f"inverted{number}", frames, **changes))
+        edit.block(
+            frames, inverted, str(folder / str(number)), untouched={}, cache=first["cache"],
+            settings=settings(previous=previous, **changes), machine=MACHINE, previous=before,
+            earlier=[str(folder / str(other)) for other in range(number)],
+        )  # fmt: skip
+        found |= {path.stem: images.read_rgb(path) for path in (folder / str(number)).glob("*.png")}
+    return found
+
+
+@pytest.fixture
+def three(scene) -> dict:
+    return {f"{n:06d}": scene(f"{n:06d}", seed=n) for n in (1, 2, 3)}
+
+
+@pytest.mark.parametrize("store", ["kv", "hidden", "replay"])
+def test_a_keyframe_looks_at_the_one_before_it(tmp_path, scene, three, store):
+    first = reference(tmp_path, scene("000000"), store=store)
+    others = three | {"000001": scene("000009", seed=9)}
+    after, else_ = (
+        chained(tmp_path / name, first, [each], store=store) for name, each in (("a", three), ("b", others))
+    )
+    assert np.abs(after["000002"].astype(int) - else_["000002"]).max() > 0
+    alone = block(tmp_path / "alone", first, {"000001": three["000001"]}, store=store)
+    assert np.array_equal(after["000001"], alone["000001"])  # there is none before the first
+
+
+@pytest.mark.parametrize("previous", [1, 2])
+def test_keyframes_look_at_those_of_the_block_before_as_at_their_own(tmp_path, first, three, previous):
+    together = chained(tmp_path / "one", first, [three], previous)
+    blocks = [{name: three[name] for name in names} for names in (["000001", "000002"], ["000003"])]
+    apart = chained(tmp_path / "two", first, blocks, previous)
+    assert together.keys() == apart.keys()
+    for name, picture in together.items():
+        assert np.array_equal(picture, apart[name])
+    kept = sorted(path.name for path in (tmp_path / "one" / "0" / "attention").iterdir())
+    assert kept == list(three)[-previous:]
+
+
+def test_an_earlier_block_without_its_attention_is_named_with_the_cure(tmp_path, first, three):
+    blocks = [{name: three[name]} for name in ("000001", "000002")]
+    chained(tmp_path, first, blocks[:1])
+    shutil.rmtree(tmp_path / "0" / "attention")
+    frames = {"000002": Keyframe(*three["000002"], CROP)}
+    with pytest.raises(UserError, match=r"/0: the attention in it is missing; delete that folder and run again"):
+        edit.block(
+            frames, str(invert(tmp_path / "inverted", frames)), str(tmp_path / "1"), untouched={},
+            cache=first["cache"], settings=settings(previous=1), machine=MACHINE,
+            previous={"000002": ["000001"]}, earlier=[str(tmp_path / "0")],
+        )  # fmt: skip
+    assert not (tmp_path / "1").exists()
+
+
+def test_a_grid_of_one_tile_is_the_keyframe_itself(tmp_path, first, three):
+    single, grid = (
+        block(tmp_path / name, first, three, **options)
+        for name, options in (("single", {}), ("grid", {"layout": "grid", "tiles": [1, 1]}))
+    )
+    for name in three:
+        assert np.array_equal(single[name], grid[name])
+
+
+@pytest.mark.parametrize("changes", [{}, {"start": "noise", "constrain": "repaint"}, {"where": "both"}], ids=str)
+def test_keyframes_in_a_grid_are_painted_together_and_lie_where_they_lay(tmp_path, scene, first, three, changes):
+    """Three of four tiles: the last one is repeated."""
+    first = reference(tmp_path / "first", scene("000000"), **changes) if changes else first
+    options = {"layout": "grid", "tiles": [2, 2]} | changes
+    found = block(tmp_path / "a", first, three, **options)
+    other = block(tmp_path / "b", first, three | {"000001": scene("000009", seed=9)}, **options)
+    assert np.abs(found["000003"].astype(int) - other["000003"]).max() > 0
+    for name, (keyframe, mask) in three.items():
+        source, inside = images.read_rgb(keyframe), images.read_labels(mask, 1) > 0
+        far = cv2.distanceTransform(np.uint8(~inside), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) > 2 * FEATHER + 1
+        assert np.array_equal(found[name][far], source[far])
+        assert (found[name] != source).any()
+
+
+def test_a_grid_cut_apart_gives_its_tiles_row_by_row():
+    tiles = [torch.full((3, 2, 4), float(n)) for n in range(5)]
+    whole = grid.tiled(tiles, (3, 2))
+    assert whole.shape == (3, 4, 12)
+    assert [float(tile.mean()) for tile in grid.apart(whole, (3, 2))] == [0, 1, 2, 3, 4, 4]
+    assert float(whole[0, 0, 4]) == 1
+    assert float(whole[0, 2, 0]) == 3
+
+
+def test_a_grids_context_is_that_of_its_tiles_side_by_side():
+    contexts = [context(box_labels(4, 4, (slice(0, n), slice(0, 2)))) for n in (1, 2)]
+    for n, each in enumerate(contexts):
+        each.channels = torch.full((1, 5, 4, 4), float(n))
+        each.guides = [control.Guide(None, torch.full((1, 3, 16, 16), float(n)))]
+    made = grid.context(contexts, (2, 1))
+    assert torch.equal(made.labels, torch.cat([each.labels for each in contexts], 1))
+    assert made.channels.shape == (1, 5, 4, 8)
+    assert made.guides[0].hint.shape == (1, 3, 16, 32)
+    assert float(made.guides[0].hint[..., 16:].mean()) == 1
+    assert made.views((4, 8), "both")[1].own.numel() == 2 + 4
