@@ -131,7 +131,7 @@ def test_a_sweep_edits_what_it_tries_once_and_asks_for_nothing_else(project):
     assert ran.jobs == {rule: 2 * count for rule, count in paint.items()} | {"trials": 1, "sweep": 1}
     table = (project / "sweep/ball/table.tsv").read_text().splitlines()
     assert [line.split("\t")[0] for line in table] == ["edit.seed", "0", "1"]
-    assert Image.open(project / "sweep/ball/sheet.png").size[0] > 300
+    assert np.asarray(Image.open(project / "sweep/ball/sheet.png")).shape[1] > 300
     more = {"sweep": {"edit.seed": [0, 1, 2]}}
     assert project("--dry-run", "sweep", **more).jobs == paint | {"trials": 1, "sweep": 1}
     assert "sweep: nothing to try; name keys and values" in project("sweep").text
