@@ -47,7 +47,9 @@ onstart:
 # Said last, for the log of a job that succeeded is not shown.
 onsuccess:
     warn_of_damage()
+    warn_of_masks()
 
 
 onerror:
     warn_of_damage()
+    warn_of_masks()

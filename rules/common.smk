@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 from snakemake.logging import logger
 
-from clevam import closure, damage, hub, tools, weights
+from clevam import closure, damage, doubts, hub, tools, weights
 from clevam.errors import UserError
 from clevam.files import read_json, write_json
 from clevam.jobs import WHOLE, resolve
@@ -56,7 +56,7 @@ WAYS = {way_of(job): job.inversion for job in JOBS.values()}
 
 
 def one_of(names):
-    return "|".join(re.escape(name) for name in names)
+    return "|".join(re.escape(name) for name in names) or "(?!)"
 
 
 wildcard_constraints:
@@ -132,6 +132,10 @@ def read(checkpoint_output):
 
 def index_of(video):
     return read(checkpoints.keyframes.get(video=video).output[0])
+
+
+def chosen_of(find):
+    return read(checkpoints.choose.get(find=find).output[0])
 
 
 def plan_of(find):

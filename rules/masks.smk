@@ -1,25 +1,31 @@
 """Where A is.
 
 REQUIRED INPUTS: keyframes/<video>/index.json; what masks.path names, or, to find A by words, keyframes/<video>/<idx>.png
-    and the checkpoints in models.detector and models.segmenter; the pictures in `subject.images`
+    and the checkpoints in models.detector and models.segmenter, or in models.diffusion; the pictures in `subject.images`
 OUTPUTS:
+    work/candidates/<find>/<block>    what may be A, with scores: see scripts/clevam/candidates.py
+    masks/<find>/masks.json           which of it is A, followed through the clip, and what is doubtful
     masks/<find>/<idx>.png            label map of the upright keyframe: 0 background, 1..N regions
     subjects/<job>/<label>_<n>.png    pictures of B, cut out onto white
 
+Networks run in the first only: another threshold, pick or shape costs none. The second is a checkpoint: a block in which
+something changed disturbs others only where another instance is chosen.
 A picture masks_override/<find>/<idx>.png (labels, or black and white) wins over what was found.
 """
 
 
-rule masks:
+rule candidates:
     input:
         index=lambda wildcards: ancient(f"keyframes/{FINDS[wildcards.find].video}/index.json"),
         files=mask_files,
     output:
-        directory("work/masks/{find}/{block}"),
+        directory("work/candidates/{find}/{block}"),
     log:
-        "logs/masks/{find}/{block}.log",
+        "logs/candidates/{find}/{block}.log",
     benchmark:
-        "benchmarks/masks/{find}/{block}.tsv"
+        "benchmarks/candidates/{find}/{block}.tsv"
+    wildcard_constraints:
+        find=one_of([find for find in FINDS if not by_attention(find)]),
     priority: 10
     conda:
         "../envs/masks.yaml"
@@ -30,9 +36,92 @@ rule masks:
         models=lambda wildcards: finders() if by_words(wildcards.find) else "none",
         device=RESOLVED.runtime.device,
     params:
-        settings=mask_settings,
+        settings=candidate_settings,
     message:
-        "masks: locate A of {wildcards.find}, block {wildcards.block}"
+        "candidates: look for A of {wildcards.find}, block {wildcards.block}"
+    script:
+        "../scripts/candidates.py"
+
+
+rule attributed:
+    input:
+        index=lambda wildcards: ancient(f"keyframes/{FINDS[wildcards.find].video}/index.json"),
+        files=mask_files,
+    output:
+        directory("work/candidates/{find}/{block}"),
+    log:
+        "logs/attributed/{find}/{block}.log",
+    benchmark:
+        "benchmarks/attributed/{find}/{block}.tsv"
+    wildcard_constraints:
+        find=one_of([find for find in FINDS if by_attention(find)]),
+    priority: 10
+    conda:
+        "../envs/edit.yaml"
+    threads: 4
+    resources:
+        gpu=1,
+        mem_mb=12000,
+        runtime=60,
+        model=lambda wildcards: model("diffusion"),
+        device=RESOLVED.runtime.device,
+        offload=RESOLVED.runtime.offload,
+        batch=RESOLVED.runtime.batch,
+    params:
+        settings=attributed_settings,
+    message:
+        "attributed: where the diffusion model sees A of {wildcards.find}, block {wildcards.block}"
+    script:
+        "../scripts/attributed.py"
+
+
+checkpoint choose:
+    input:
+        index=lambda wildcards: ancient(f"keyframes/{FINDS[wildcards.find].video}/index.json"),
+        candidates=lambda wildcards: blocks("candidates", wildcards.find, FINDS[wildcards.find].video),
+        pictures=told_apart,
+    output:
+        "masks/{find}/masks.json",
+    log:
+        "logs/choose/{find}.log",
+    benchmark:
+        "benchmarks/choose/{find}.tsv"
+    priority: 10
+    conda:
+        "../envs/plan.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        settings=choose_settings,
+    message:
+        "choose: which is A of {wildcards.find}"
+    script:
+        "../scripts/choose.py"
+
+
+rule masks:
+    input:
+        index=lambda wildcards: ancient(f"keyframes/{FINDS[wildcards.find].video}/index.json"),
+        # Asked for by a function: were only params to ask the checkpoint, they would be unknown to other targets.
+        chosen=lambda wildcards: ancient(checkpoints.choose.get(find=wildcards.find).output[0]),
+        candidates="work/candidates/{find}/{block}",
+    output:
+        directory("work/masks/{find}/{block}"),
+    log:
+        "logs/masks/{find}/{block}.log",
+    benchmark:
+        "benchmarks/masks/{find}/{block}.tsv"
+    priority: 10
+    conda:
+        "../envs/plan.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        settings=draw_settings,
+    message:
+        "masks: draw A of {wildcards.find}, block {wildcards.block}"
     script:
         "../scripts/masks.py"
 

@@ -19,6 +19,14 @@ def by_words(find):
     return FINDS[find].masks["method"] == "grounded_sam"
 
 
+def by_attention(find):
+    return FINDS[find].masks["method"] == "attention"
+
+
+def looked_for(find):
+    return by_words(find) or by_attention(find)
+
+
 def by_raft(find):
     return FINDS[find].flow["method"] == "raft"
 
@@ -41,7 +49,7 @@ def mask_files(wildcards):
     if masks["method"] == "box":
         return []
     names = [f"{idx}.png" for idx in keyframes_in(video, wildcards.block)]
-    if by_words(wildcards.find):
+    if looked_for(wildcards.find):
         return [f"keyframes/{video}/{name}" for name in names]
     path = masks_path(wildcards.find)
     if not os.path.isdir(path):
@@ -60,25 +68,78 @@ def finder_weights():
     return [fingerprint(path) for path in [*map(model, WORDS), *filter(Path.exists, [sizes])]]
 
 
-def mask_settings(wildcards):
+def candidate_settings(wildcards):
     """What the method uses, and no more: files and boxes do not depend on words."""
     find = FINDS[wildcards.find]
     method, regions = find.masks["method"], find.regions
-    labels = [region["label"] for region in regions]
     if by_words(wildcards.find):
-        phrases = [None if region["find"] in WHOLE else region["find"] for region in regions]
-        used = dict(phrases=phrases, labels=labels, threshold=find.masks["threshold"])
-        used["weights"] = finder_weights()
+        used = dict(phrases=[region["phrase"] for region in regions], weights=finder_weights())
     elif method == "files":
-        used = dict(regions=max(labels), files=[fingerprint(path) for path in mask_files(wildcards)])
+        labels = [region["label"] for region in regions]
+        used = dict(labels=labels, files=[fingerprint(path) for path in mask_files(wildcards)])
     else:
-        used = dict(boxes=[region["box"] for region in regions], labels=labels)
+        used = dict(boxes=[region["box"] for region in regions])
     return dict(
         used,
         method=method,
         names=keyframes_in(find.video, wildcards.block),
         source=index_of(find.video)["source"]["sha256"],
-        code=code("masks", "masks"),
+        code=code("candidates", "masks"),
+    )
+
+
+def attributed_settings(wildcards):
+    find = FINDS[wildcards.find]
+    size, multiple = or_stop(weights.native_size, Path(model("diffusion")))
+    return dict(
+        model_settings(),
+        phrases=[region["phrase"] for region in find.regions],
+        size=size,
+        multiple=multiple,
+        names=keyframes_in(find.video, wildcards.block),
+        source=index_of(find.video)["source"]["sha256"],
+        code=code("attributed", "edit"),
+    )
+
+
+def told_apart(wildcards):
+    """The keyframes, where it is by their looks that one of several is followed."""
+    find = FINDS[wildcards.find]
+    return pictures("keyframes", find.video, find.video) if looked_for(wildcards.find) else []
+
+
+def choose_settings(wildcards):
+    find = FINDS[wildcards.find]
+    index, words = index_of(find.video), looked_for(wildcards.find)
+    folders = blocks("candidates", wildcards.find, find.video)
+    return dict(
+        regions=[[r["find"], r["phrase"], r["pick"], r["label"]] for r in find.regions],
+        painted=words and any(Path(f"masks_override/{wildcards.find}").glob("*.png")),
+        threshold=find.masks["threshold"] if words else 0,
+        names=index["keyframes"],
+        blocks=[
+            folders.index(f"work/candidates/{wildcards.find}/{block_of(name)}") for name in index["keyframes"]
+        ],
+        segments=index["segments"],
+        code=code("choose", "plan"),
+    )
+
+
+def draw_settings(wildcards):
+    find = FINDS[wildcards.find]
+    told, masks = chosen_of(wildcards.find)["keyframes"], find.masks
+    tools = dict(
+        {key: masks[key] for key in ("least", "fill_holes", "hull", "dilate")},
+        loose=masks["shape"] == "loose",
+    )
+    return dict(
+        chosen={
+            name: [region["chosen"] for region in told[name]]
+            for name in keyframes_in(find.video, wildcards.block)
+        },
+        labels=[region["label"] for region in find.regions],
+        tools=tools,
+        code=code("masks", "plan"),
     )
 
 
@@ -150,7 +211,8 @@ def subject_settings(job):
     ]
     used = dict(pictures=pictures, files=[fingerprint(path) for path in subject_pictures(job)])
     if cut_out(job):
-        used |= dict(weights=finder_weights(), threshold=FINDS[JOBS[job].find].masks["threshold"])
+        threshold = FINDS[JOBS[job].find].masks["threshold"] if by_words(JOBS[job].find) else 0.3
+        used |= dict(weights=finder_weights(), threshold=threshold)
     return dict(used, code=code("subjects", "masks"))
 
 
@@ -344,6 +406,14 @@ def warn_of_damage():
             )
 
 
+def warn_of_masks():
+    """Say where A was not found, or perhaps not rightly, in the masks of this run."""
+    for find in sorted({job.wildcards.find for job in workflow.dag.jobs if job.rule.name == "choose"}):
+        if Path(f"masks/{find}/masks.json").exists():
+            for line in doubts.doubts(read_json(f"masks/{find}/masks.json"), find):
+                logger.warning(f"warning: {line}")
+
+
 def blocks(stage, name, video):
     """The block folders of a stage that is about keyframes."""
     return [f"work/{stage}/{name}/{block}" for block, idxs in index_of(video)["blocks"].items() if idxs]
@@ -355,6 +425,7 @@ def made_of(job):
     folders = blocks("keyframes", video, video) + blocks("masks", find, video) + blocks("edited", job, video)
     if inverted(job, "reference"):
         folders += blocks("inverted", f"{find}/{way_of(JOBS[job])}", video) + inverted(job, "reference")
+    folders += blocks("candidates", find, video)
     return [*folders, *subjects(job), f"edited/{job}/reference.png"]
 
 
@@ -375,6 +446,7 @@ def everything(job, wildcards):
     index = index_of(video)
     warn_of_strays("masks", find, tuple(index["keyframes"]))
     warn_of_strays("edited", job, tuple(index["keyframes"]))
+    chosen_of(find)
     plan_of(find)
     named = [("keyframes", video), ("masks", find), ("edited", job)]
     yield from (path for stage, name in named for path in pictures(stage, name, video))

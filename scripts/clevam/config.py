@@ -44,6 +44,8 @@ PRESETS = (
     "style",
 )  # fmt: skip
 
+PICKS = ("best", "all", "largest", "smallest", "leftmost", "rightmost", "topmost", "lowest")
+
 NAME_RULE = (
     "a name may not be empty, begin or end with a dot or a space, or hold control characters or any of "
     '/ \\ { } * ? " < > |'
@@ -81,13 +83,28 @@ class Keyframes(Section):
 class Masks(Section):
     """Where A is, on every keyframe."""
 
-    method: Literal["auto", "grounded_sam", "files", "box"] = Field(
+    method: Literal["auto", "grounded_sam", "attention", "files", "box"] = Field(
         "auto",
-        description="`grounded_sam`: by the words of `find`; `files`: from `path`; `box`: from the regions' boxes; "
-        "`auto`: `files` if there is a `path`, `box` if there are boxes, else by words",
+        description="`grounded_sam`: by the words of `find`; `attention`: by words and the diffusion model alone, less "
+        "well; `files`: from `path`; `box`: from the regions' boxes; `auto`: `files` if there is a `path`, `box` if "
+        "there are boxes, else grounded_sam",
     )
     path: str | None = Field(None, description="a folder of label maps <idx>.png, or a mask video (for `files`)")
-    threshold: float = Field(0.3, ge=0, le=1, description="how sure the detector must be of A (for `grounded_sam`)")
+    threshold: float | None = Field(
+        None, ge=0, le=1, description="how sure it must be that something is A (0.3; 0.08 for `attention`)"
+    )
+    pick: Literal[PICKS] | PositiveInt = Field(
+        "best",
+        description="which one, where several are found: the surest, all, by size or place, or a number from the left; "
+        "it is followed through the clip. Words in `find` win: the dog on the left, the largest dog",
+    )
+    least: NonNegativeInt = Field(0, description="connected parts of fewer pixels are no part of A")
+    fill_holes: bool = Field(False, description="what A surrounds is A")
+    hull: bool = Field(False, description="the smallest convex shape around A")
+    shape: Literal["strict", "loose"] = Field(
+        "strict", description="`loose`: more room, for a B that is larger than A: its hull, and some more around it"
+    )
+    dilate: int = Field(0, ge=-200, le=200, description="pixels more around A, or less")
     feather: NonNegativeInt = Field(6, le=200, description="width of the soft rim around the mask, in pixels")
 
 

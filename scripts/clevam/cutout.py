@@ -32,12 +32,14 @@ def cut_out(
                     from clevam.finder import Finder  # loads for seconds, and many a picture is cut out already
 
                     find = Finder(models, device)
-                (shape,), (score,) = find(pixels, [phrase], threshold)
-                if shape is None:
+                found = find(pixels, [phrase])
+                best = found.scores.argmax()
+                if found.scores[best] < threshold:
                     raise UserError(
-                        f"{path}: {phrase!r} is not in it (best score {score:.2f}, masks.threshold {threshold:g}): "
-                        "give another picture, or say `cutout: false` to show all of it"
+                        f"{path}: {phrase!r} is not in it (best score {found.scores[best]:.2f}, masks.threshold "
+                        f"{threshold:g}): give another picture, or say `cutout: false` to show all of it"
                     )
+                shape = found.masks[best]
             if shape is not None and not shape.any():
                 raise UserError(f"{path}: all of it is transparent; give another picture")
             images.write_png(folder / name, pixels if shape is None else on_white(pixels, shape))

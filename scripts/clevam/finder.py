@@ -1,10 +1,15 @@
-"""Words to masks (Grounded SAM, Ren et al., 2024): the best box of each phrase, filled."""
+"""Words to masks (Grounded SAM, Ren et al., 2024): the boxes that fit a phrase, filled."""
 
 import numpy as np
+from torchvision.ops import nms
 
+from clevam.candidates import Candidates
 from clevam.detector import Detector
 from clevam.device import pick_device
 from clevam.segmenter import Segmenter
+
+LEAST, MOST = 0.05, 6  # score of a box that may be A at all, and so many of them for a phrase
+ALIKE = 0.7  # overlap of two boxes around the same thing
 
 
 class Finder:
@@ -17,12 +22,13 @@ class Finder:
         where = pick_device(device)
         self.detect, self.segment = Detector(*detector, where), Segmenter(segmenter, where)
 
-    def __call__(
-        self, picture: np.ndarray, phrases: list[str], threshold: float
-    ) -> tuple[list[np.ndarray | None], list[float]]:
-        """What each phrase names in a picture, uint8 RGB [H, W, 3]: its mask, bool [H, W], or None if the best box
-        scores less than `threshold`; and that score."""
+    def __call__(self, picture: np.ndarray, phrases: list[str]) -> Candidates:
+        """What each phrase may name in a picture, uint8 RGB [H, W, 3]; for each at least the likeliest box."""
         boxes, scores = self.detect(picture, phrases)
-        best = {n: boxes[of.argmax()].tolist() for n, of in enumerate(scores) if float(of.max()) >= threshold}
-        shapes = dict(zip(best, self.segment(picture, list(best.values())), strict=True)) if best else {}
-        return [shapes.get(n) for n in range(len(phrases))], [float(of.max()) for of in scores]
+        chosen = []
+        for region, score in enumerate(scores):
+            kept = nms(boxes, score, ALIKE)[:MOST].tolist()
+            chosen += [(region, n) for n in kept if n == kept[0] or score[n] >= LEAST]
+        regions, numbers = (np.array(each) for each in zip(*chosen, strict=True))
+        found = boxes[numbers].numpy()
+        return Candidates(regions, scores[regions, numbers].numpy(), found, self.segment(picture, found.tolist()))

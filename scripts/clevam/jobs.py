@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from clevam import referring
 from clevam.config import (
     Box,
     Config,
@@ -48,7 +49,8 @@ class Clip:
 class Find:
     """What is located in a clip: masks, plan and flow are shared by all jobs that find the same.
 
-    regions: {"find", "box", "label"} each, from back to front; masks, plan, flow: the sections of config.Config.
+    regions: {"find", "box", "label", "phrase", "pick"} each, from back to front; phrase: what a detector looks for;
+    masks, plan, flow: the sections of config.Config.
     """
 
     video: str
@@ -174,13 +176,24 @@ def _find(config: Config, name: str, video: Video, variant: Variant) -> Find:
     masks, plan, flow = (_section(config, video, variant, key) for key in ("masks", "plan", "flow"))
     regions = _regions(name, video, variant)
     masks["method"] = _method(masks, regions)
+    if masks["threshold"] is None:
+        masks["threshold"] = 0.08 if masks["method"] == "attention" else 0.3
     boxed = masks["method"] == "box"
     labels = _labels(regions)
     where = [
         {"find": r["find"], "box": r["box"] if boxed else None, "label": label}
+        | _which(r["find"], masks["pick"] if masks["method"] in ("grounded_sam", "attention") else None)
         for r, label in zip(regions, labels, strict=True)
     ]
     return Find(name, where, masks, plan, flow)
+
+
+def _which(find: str | None, pick: str | int | None) -> dict[str, Any]:
+    """What is looked for, and which of several is meant; pick: None where nothing has to be looked for."""
+    if find is None or find in WHOLE or pick is None:
+        return {"phrase": None, "pick": "all"}
+    phrase, said = referring.parse(find)
+    return {"phrase": phrase, "pick": said or pick}
 
 
 def _method(masks: Mapping[str, Any], regions: list[dict[str, Any]]) -> str:
@@ -190,7 +203,9 @@ def _method(masks: Mapping[str, Any], regions: list[dict[str, Any]]) -> str:
     if all(r["find"] in WHOLE for r in regions):
         return "box"  # nothing to look for
     boxed = masks["method"] == "auto" and any(r["box"] for r in regions)
-    return "box" if boxed or masks["method"] == "box" else "grounded_sam"
+    if boxed or masks["method"] == "box":
+        return "box"
+    return "attention" if masks["method"] == "attention" else "grounded_sam"
 
 
 def _labels(regions: list[dict[str, Any]]) -> list[int]:

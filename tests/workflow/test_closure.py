@@ -11,8 +11,23 @@ from conftest import ROOT
 VIDEO = {"video", "damage", "yuv", "orientation"}
 STAGES = {
     "keyframes": {"keyframes", "images", *VIDEO},
-    "masks": {"masks", "images", "finder", "detector", "segmenter", "states", "device", *VIDEO},
-    "subjects": {"cutout", "images", "finder", "detector", "segmenter", "states", "device"},
+    "candidates": {"locate", "candidates", "images", "finder", "detector", "segmenter", "states", "device", *VIDEO},
+    "attributed": {
+        "attribution",
+        "candidates",
+        "images",
+        "diffusion",
+        "device",
+        "sampler",
+        "attention",
+        "control",
+        "adapters",
+        "subject",
+        "phrases",
+    },
+    "choose": {"identity", "candidates", "images"},
+    "masks": {"masks", "candidates", "shapes", "images"},
+    "subjects": {"cutout", "candidates", "images", "finder", "detector", "segmenter", "states", "device"},
     "plan": {"plan", "geometry", "images"},
     "edit": {
         "edit",
@@ -62,4 +77,4 @@ def test_an_edited_module_changes_the_digests_of_its_stages_only(scripts):
     with (scripts / "clevam" / "attention.py").open("a") as module:
         module.write("# changed\n")
     changed = {stage for stage in STAGES if closure.digest(scripts / f"{stage}.py") != before[stage]}
-    assert changed == {"edit"}
+    assert changed == {"edit", "attributed"}

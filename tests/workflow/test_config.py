@@ -220,7 +220,7 @@ def test_a_is_found_by_words_unless_masks_or_boxes_are_given(changes, method):
 def test_the_whole_frame_is_not_looked_for(words):
     find = asked(box=None, find=words).finds["dog"]
     assert find.masks["method"] == "box"
-    assert find.regions == [{"find": words, "box": None, "label": 1}]
+    assert find.regions == [{"find": words, "box": None, "label": 1, "phrase": None, "pick": "all"}]
 
 
 def test_the_background_is_behind_all_regions_and_those_without_a_replacement_are_kept():
@@ -406,3 +406,42 @@ def test_no_printed_command_has_a_target_behind_the_configuration(text):
     commands = re.findall(r"^.*--configfile .*$", (ROOT / text).read_text(), re.M)
     assert commands
     assert not [line for line in commands if re.search(r"--configfile \S+ +[^#\s]", line)]
+
+
+@pytest.mark.parametrize(
+    ("find", "phrase", "pick"),
+    [
+        ("the dog", "the dog", "best"),
+        ("the dog on the left", "the dog", "leftmost"),
+        ("The dog that is on the left.", "The dog", "leftmost"),
+        ("a red ball, at the far right", "a red ball", "rightmost"),
+        ("the cup at the bottom", "the cup", "lowest"),
+        ("the dog on the left-hand side of the picture", "the dog", "leftmost"),
+        ("the leftmost dog", "the dog", "leftmost"),
+        ("the biggest dog", "the dog", "largest"),
+        ("the second dog from the left", "the dog", 2),
+        ("左边的狗", "狗", "leftmost"),
+        ("画面左侧的狗", "狗", "leftmost"),
+        ("最大的狗", "狗", "largest"),
+        ("the bottom line", "the bottom line", "best"),
+        ("the left hand", "the left hand", "best"),
+        ("the cat in the top drawer", "the cat in the top drawer", "best"),
+        ("the car turning to the left", "the car turning to the left", "best"),
+        ("the largest of the dogs", "the largest of the dogs", "best"),
+        ("the man with the bag on the table", "the man with the bag on the table", "best"),
+    ],
+)
+def test_words_say_which_of_several_is_meant(find, phrase, pick):
+    region = asked(find=find, box=None).finds["dog"].regions[0]
+    assert (region["phrase"], region["pick"]) == (phrase, pick)
+
+
+def test_words_win_over_pick():
+    said = {"masks": {"pick": "all"}, "box": None}
+    assert asked(**said).finds["dog"].regions[0]["pick"] == "all"
+    assert asked(find="the leftmost dog", **said).finds["dog"].regions[0]["pick"] == "leftmost"
+
+
+def test_nothing_is_looked_for_where_boxes_say_it():
+    region = asked(find="the dog on the left").finds["dog"].regions[0]
+    assert (region["phrase"], region["pick"]) == (None, "all")

@@ -93,7 +93,7 @@ def test_fetch_downloads_what_the_run_needs_and_shows_it(machine):
 def test_after_it_everything_runs_with_no_hub(machine):
     assert machine.offline.status == 0, machine.offline.text
     assert (machine.project / "out/ball.mp4").stat().st_size > 0
-    assert machine.offline.jobs["masks"] == 1
+    assert machine.offline.jobs["candidates"] == 1
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_after_it_everything_runs_with_no_hub(machine):
     [
         ("", {}),
         ("diffusion", {"invert": 2, "reference": 1, "edit": 1, "edited": 2, "out": 1}),
-        ("grounding", {"masks": 1, "mask": 2, "plan": 1}),
+        ("grounding", {"candidates": 1, "choose": 1}),  # a checkpoint: then what is chosen otherwise
     ],
 )
 def test_weights_that_were_replaced_on_the_hub_re_run_what_loads_them(machine, tmp_path, monkeypatch, changed, again):
@@ -116,9 +116,18 @@ def test_weights_that_were_replaced_on_the_hub_re_run_what_loads_them(machine, t
     assert project.plan() == again
 
 
-@pytest.mark.parametrize("change", [{"masks": {"threshold": 0.5}}, edit(find="the cat")], ids=["threshold", "words"])
-def test_other_words_or_another_threshold_look_for_a_again(machine, monkeypatch, change):
+@pytest.mark.parametrize(
+    ("change", "jobs"),
+    [
+        ({"masks": {"threshold": 0.5}}, {"choose": 1}),
+        ({"masks": {"pick": "leftmost"}}, {"choose": 1}),
+        (edit(find="the cat on the left"), {"candidates": 1, "choose": 1}),
+        ({"masks": {"dilate": 3, "shape": "loose"}}, {"masks": 1, "mask": 2, "plan": 1}),
+    ],
+    ids=["threshold", "pick", "words", "shape"],
+)
+def test_only_other_words_look_for_a_again(machine, monkeypatch, change, jobs):
     monkeypatch.setenv("HF_HOME", str(machine.cache))
     planned = machine.project.plan(**change)
-    assert (planned["masks"], planned["mask"], planned["plan"]) == (1, 2, 1)
+    assert {rule: planned[rule] for rule in ("candidates", "choose", "masks", "mask", "plan") if planned[rule]} == jobs
     assert not {"keyframes", "extract", "keyframe"} & planned.keys()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from clevam.files import read_json
 from conftest import ROOT, edit
 from film import write_clip
 
@@ -41,6 +42,12 @@ EDGES = {
         ({"flow": {"preset": "fast"}}, {"flow": 2, "out": 1}),
         ({"flow": {"method": "raft"}, "models": {"flow": RAFT}}, {"flow": 2, "out": 1}),
         ({"models": {"flow": RAFT}}, {}),
+        ({"masks": {"dilate": 1}}, {"masks": 2, "mask": 4, "plan": 1}),
+        (
+            {"masks": {"hull": True, "least": 9, "shape": "loose"}},
+            {"masks": 2, "mask": 4, "plan": 1},
+        ),
+        ({"masks": {"threshold": 0.9, "pick": "largest"}}, {}),  # of words, and here A is in files
         ({"masks": {"feather": 7}}, {"plan": 1}),  # then all edits, and flow only where the plan differs
         ({"runtime": {"device": "cpu", "offload": "model", "batch": 4}}, {}),
         ({"runtime": {"dtype": "bfloat16"}}, INVERT | EDIT),
@@ -60,6 +67,16 @@ def test_maps_are_asked_for_by_name_and_one_that_changes_runs_its_block(project)
     for name in ("000000", "000020", "000040", "000059"):
         shutil.copy(project / "keyframes" / "ball" / f"{name}.png", project / "depth" / f"{name}.png")
     assert project.plan(**maps) == EDIT
+
+
+def test_the_diffusion_model_finds_a_by_itself(project):
+    by_itself = edit(masks={"method": "attention", "path": None})
+    ran = project("masks/ball/masks.json", **by_itself)
+    assert ran.status == 0, ran.text
+    assert ran.jobs == {"attributed": 2, "choose": 1}
+    told = read_json(project / "masks/ball/masks.json")
+    assert {region["find"] for region in told["regions"]} == {"the red circle"}
+    assert any(entry["chosen"] for entries in told["keyframes"].values() for entry in entries)
 
 
 def test_pictures_of_b_run_the_edit_and_another_one_in_its_place_does_so_again(project):

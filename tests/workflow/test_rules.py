@@ -6,6 +6,8 @@ TARGETS = {
     "keyframes": "keyframes/ball/index.json",
     "extract": "work/keyframes/ball/0000",
     "keyframe": "keyframes/ball/000020.png",
+    "candidates": "work/candidates/ball/0000",
+    "choose": "masks/ball/masks.json",
     "masks": "work/masks/ball/0000",
     "mask": "masks/ball/000020.png",
     "plan": "plan/ball.json",
@@ -37,5 +39,5 @@ def test_a_rule_alone_repeats_its_result_to_the_byte(project, rule):
 def test_every_rule_of_a_video_is_covered(finished):
     listed = finished("--list-rules").text.split("Using workflow specific profile")[0].split()
     beside = {"all", "environment", "environments", "fetch"}
-    beside |= {"subjects", "sweep", "trials"}  # in test_rerun.py
+    beside |= {"subjects", "sweep", "trials", "attributed"}  # in test_rerun.py
     assert set(listed) - beside == set(TARGETS)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
-from test_masks import FakeDetector, fakes, noise, read  # noqa: F401
+from test_masks import FakeDetector, fakes, noise  # noqa: F401
 
 from clevam import images
 from clevam.cutout import cut_out

@@ -1,4 +1,4 @@
-"""masks.py: label maps of the keyframes, from pictures, from a mask video, from boxes, or from words."""
+"""Label maps of the keyframes, from pictures, from a mask video, from boxes, or from words."""
 
 import subprocess
 import sys
@@ -10,10 +10,14 @@ import torch
 from PIL import Image
 
 import clips
-from clevam import images, masks
+from clevam import candidates, identity, images, locate, masks
+from clevam.candidates import Candidates
 from clevam.detector import Detector
 from clevam.errors import UserError
+from clevam.files import read_json
+from clevam.finder import Finder
 from clevam.segmenter import Segmenter
+from clevam.shapes import Tools
 from conftest import noise
 
 LEFT, RIGHT = np.s_[8:40, 4:28], np.s_[8:40, 36:60]
@@ -36,15 +40,19 @@ def levels(labels: np.ndarray, regions: int) -> np.ndarray:
     return np.rint(labels * (255 / regions)).astype(np.uint8)
 
 
-def read(folder: Path) -> dict[str, np.ndarray]:
-    return {p.stem: np.asarray(Image.open(p)) for p in sorted(folder.iterdir())}
+def drawn(found: Path, labels: list[int]) -> dict[str, np.ndarray]:
+    """The label maps of a folder of candidates where nothing has to be chosen, {name: labels}."""
+    regions = {p.stem: candidates.read(p).region for p in sorted(found.iterdir())}
+    numbers = {name: [np.flatnonzero(each == r).tolist() for r in range(len(labels))] for name, each in regions.items()}
+    masks.write(str(found), f"{found}.drawn", chosen=numbers, labels=labels, tools=Tools())
+    return {p.stem: np.asarray(Image.open(p)) for p in sorted(Path(f"{found}.drawn").iterdir())}
 
 
 def from_files(folder: Path, files: list[Path], names: list[str], regions: int, known: dict | None = None) -> dict:
-    """What masks.from_files writes, {name: labels}."""
-    target = folder / "out"
-    masks.from_files([str(f) for f in files], str(target), index=known or index(), names=names, regions=regions)
-    return read(target)
+    """What becomes of files with so many regions, {name: labels}."""
+    target, labels = folder / "out", list(range(1, regions + 1))
+    locate.from_files([str(f) for f in files], str(target), index=known or index(), names=names, labels=labels)
+    return drawn(target, labels)
 
 
 # ---- from pictures ---------------------------------------------------------------------------------------------
@@ -140,8 +148,8 @@ def numbered(regions: list) -> list[int]:
 
 
 def from_boxes(folder: Path, boxes: list, names: list[str]) -> dict[str, np.ndarray]:
-    masks.from_boxes(str(folder / "out"), index=index(10, 6), names=names, boxes=boxes, labels=numbered(boxes))
-    return read(folder / "out")
+    locate.from_boxes(str(folder / "out"), index=index(10, 6), names=names, boxes=boxes)
+    return drawn(folder / "out", numbered(boxes))
 
 
 def test_a_fixed_box_is_filled_on_every_keyframe(tmp_path):
@@ -163,12 +171,10 @@ def test_a_box_is_cut_at_the_edge_of_the_picture(tmp_path):
 
 
 def test_a_region_without_a_box_is_the_whole_frame_and_one_with_label_0_is_kept(tmp_path):
-    masks.from_boxes(
-        str(tmp_path / "out"), index=index(10, 6), names=["000000"], boxes=[None, [2, 1, 5, 4]], labels=[1, 0]
-    )
+    locate.from_boxes(str(tmp_path / "out"), index=index(10, 6), names=["000000"], boxes=[None, [2, 1, 5, 4]])
     kept = np.ones((6, 10), np.uint8)
     kept[1:4, 2:5] = 0
-    assert np.array_equal(read(tmp_path / "out")["000000"], kept)
+    assert np.array_equal(drawn(tmp_path / "out", [1, 0])["000000"], kept)
 
 
 def test_a_box_that_has_left_the_picture_leaves_the_mask_empty(tmp_path):
@@ -189,7 +195,7 @@ def test_a_box_that_has_left_the_picture_leaves_the_mask_empty(tmp_path):
 )
 def test_boxes_move_in_straight_lines_between_frames_and_rest_beyond(frame, expected):
     boxes = {"20": [10, 2, 14, 8], "10": [0, 0, 4, 4], "30": [10, 2, 34, 8]}
-    assert masks.box_at(boxes, frame) == expected
+    assert locate.box_at(boxes, frame) == expected
 
 
 def test_a_moving_box_is_drawn_where_it_is_at_each_keyframe(tmp_path):
@@ -199,7 +205,7 @@ def test_a_moving_box_is_drawn_where_it_is_at_each_keyframe(tmp_path):
 
 def test_a_box_beside_the_picture_is_an_error(tmp_path):
     with pytest.raises(UserError, match=r"box \[600, 0, 700, 9\] lies outside of the upright picture, 64x48"):
-        masks.from_boxes(str(tmp_path / "m"), index=index(), names=["000000"], boxes=[[600, 0, 700, 9]], labels=[1])
+        locate.from_boxes(str(tmp_path / "m"), index=index(), names=["000000"], boxes=[[600, 0, 700, 9]])
 
 
 # ---- from words ------------------------------------------------------------------------------------------------
@@ -209,13 +215,13 @@ class FakeDetector:
     """Finds what the test says, whatever it is shown: boxes on the left and on the right, and a score for each."""
 
     SCORES: dict[str, list[float]] = {}
+    BOXES = ([4.0, 8, 28, 40], [20, 8, 60, 40])
 
     def __init__(self, *args: object) -> None:
         self.loaded = args
 
     def __call__(self, picture: np.ndarray, phrases: list[str]) -> tuple:
-        boxes = torch.tensor([[4.0, 8, 28, 40], [20, 8, 60, 40]])
-        return boxes, torch.tensor([self.SCORES[phrase] for phrase in phrases])
+        return torch.tensor(self.BOXES), torch.tensor([self.SCORES[phrase] for phrase in phrases])
 
 
 class FakeSegmenter:
@@ -240,14 +246,19 @@ def fakes(monkeypatch):
 def from_words(
     folder: Path, phrases: list, threshold: float = 0.5, models: list[str] | None = None, labels: list | None = None
 ) -> dict:
-    """What masks.from_words writes for the pictures <name>.png in a folder, {name: labels}."""
-    pictures = sorted(folder.glob("*.png"))
-    masks.from_words(
-        [str(p) for p in pictures], str(folder / "out"), index=index(), names=[p.stem for p in pictures],
-        phrases=phrases, labels=labels or numbered(phrases), threshold=threshold, models=models or ["w", "c", "t", "s"],
-        device="cpu",
-    )  # fmt: skip
-    return read(folder / "out")
+    """What becomes of words in the pictures <name>.png of a folder, {name: labels}."""
+    pictures = {p.stem: str(p) for p in sorted(folder.glob("*.png"))}
+    labels, found = labels or numbered(phrases), folder / "out"
+    find = Finder(models or ["w", "c", "t", "s"], "cpu")
+    candidates.write_all(str(found), (64, 48), candidates.search(pictures, phrases, find))
+    regions = [identity.Region(str(each), each, "best", label) for each, label in zip(phrases, labels, strict=True)]
+    files = {name: str(found / f"{name}.npz") for name in pictures}
+    options = {"regions": regions, "threshold": threshold, "segments": [[0, 99]]}
+    identity.choose(files, pictures, str(folder / "masks.json"), **options)
+    told = read_json(folder / "masks.json")["keyframes"]
+    chosen = {name: [entry["chosen"] for entry in entries] for name, entries in told.items()}
+    masks.write(str(found), str(folder / "drawn"), chosen=chosen, labels=labels, tools=Tools())
+    return {p.stem: np.asarray(Image.open(p)) for p in sorted((folder / "drawn").iterdir())}
 
 
 def write_pictures(folder: Path, *names: str) -> None:
@@ -269,12 +280,9 @@ def expected(*labels_and_columns: tuple[int, int, int]) -> np.ndarray:
         ({"a": [0.9, 0.1]}, [(1, 4, 28)]),
         ({"a": [0.4, 0.5]}, [(1, 20, 60)]),
         ({"a": [0.5, 0.1]}, [(1, 4, 28)]),
-        ({"a": [0.49, 0.1]}, []),
         ({"a": [0.9, 0.1], "b": [0.1, 0.9]}, [(1, 4, 28), (2, 20, 60)]),
         ({"a": [0.1, 0.9], "b": [0.9, 0.1]}, [(1, 20, 60), (2, 4, 28)]),
-        ({"a": [0.9, 0.1], "b": [0.9, 0.1]}, [(2, 4, 28)]),
-        ({"a": [0.1, 0.1], "b": [0.9, 0.1]}, [(2, 4, 28)]),
-        ({"a": [0.9, 0.1], "b": [0.1, 0.1], "c": [0.1, 0.9]}, [(1, 4, 28), (3, 20, 60)]),
+        ({"a": [0.9, 0.6], "b": [0.9, 0.6]}, [(1, 4, 28), (2, 20, 60)]),
     ],
     ids=str,
 )
@@ -293,11 +301,43 @@ def test_the_whole_frame_is_behind_what_is_found_and_what_is_kept_shows_through(
     assert np.array_equal(written, np.where(expected((1, 4, 20)) > 0, 0, np.where(expected((1, 20, 60)) > 0, 2, 1)))
 
 
-def test_scores_are_told_in_the_log(tmp_path, fakes, monkeypatch, capsys):
-    monkeypatch.setattr(FakeDetector, "SCORES", {"a dog": [0.123, 0.9], "b": [0.1, 0.05]})
-    write_pictures(tmp_path, "000003")
-    from_words(tmp_path, ["a dog", "b"])
-    assert f"{tmp_path / '000003.png'}: best scores: 'a dog' 0.90, 'b' 0.10" in capsys.readouterr().out
+def test_the_likeliest_boxes_of_a_phrase_are_candidates_and_of_two_around_one_thing_the_likelier(fakes, monkeypatch):
+    monkeypatch.setattr(FakeDetector, "SCORES", {"a": [0.2, 0.9], "b": [0.01, 0.02], "c": [0.04, 0.3]})
+    found = Finder(["w", "c", "t", "s"], "cpu")(noise(48, 64), ["a", "b", "c"])
+    assert found.region.tolist() == [0, 0, 1, 2]  # of b the best, though it scores next to nothing
+    assert found.scores.tolist() == pytest.approx([0.9, 0.2, 0.02, 0.3])
+    assert found.boxes[0].tolist() == [20, 8, 60, 40]
+    monkeypatch.setattr(FakeDetector, "BOXES", [[4.0, 8, 28, 40], [4, 8, 30, 40]])
+    assert Finder(["w", "c", "t", "s"], "cpu")(noise(48, 64), ["a"]).scores.tolist() == pytest.approx([0.9])
+
+
+def test_candidates_are_read_as_they_were_written(tmp_path):
+    drawn_ = label_map(0, 2)
+    found = Candidates.certain({0: drawn_ == 1, 2: drawn_ == 2}, drawn_.shape)
+    candidates.write(tmp_path / "000003.npz", found)
+    again = candidates.read(tmp_path / "000003.npz")
+    assert all(np.array_equal(getattr(found, key), getattr(again, key)) for key in candidates.KEYS)
+    assert again.boxes.tolist() == [[4, 8, 28, 40], [36, 8, 60, 40]]
+    assert again.of(2).tolist() == [1]
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "text", "pickle"])
+def test_damaged_candidates_are_named_with_the_cure(tmp_path, damage):
+    path = tmp_path / "0000" / "000003.npz"
+    path.parent.mkdir()
+    candidates.write(path, Candidates.certain({0: label_map() > 0}, (48, 64)))
+    if damage == "missing":
+        path.unlink()
+    elif damage == "cut":
+        path.write_bytes(path.read_bytes()[:100])
+    elif damage == "text":
+        path.write_text("no candidates")
+    else:
+        np.savez(path, region=np.array([{}], object))
+    with pytest.raises(
+        UserError, match=r"0000/000003\.npz: missing or damaged; delete the folder .*0000 and run again"
+    ):
+        candidates.read(path)
 
 
 @pytest.fixture(scope="module")
@@ -306,23 +346,17 @@ def models(finders) -> list[str]:
     return [str(finders / name) for name in names]
 
 
-def test_words_go_through_both_networks_to_a_label_map_of_every_keyframe(tmp_path, models):
+def test_words_go_through_both_networks_to_candidates_on_every_keyframe(tmp_path, models):
     write_pictures(tmp_path, "000003", "000012")
     written = from_words(tmp_path, ["a dog", "the cat"], threshold=0, models=models)
     detect, segment = Detector(*models[:3], torch.device("cpu")), Segmenter(models[3], torch.device("cpu"))
     assert list(written) == ["000003", "000012"]
-    for seed, labels in enumerate(written.values()):
+    for seed, (name, labels) in enumerate(written.items()):
         boxes, scores = detect(noise(48, 64, seed), ["a dog", "the cat"])
-        dog, cat = segment(noise(48, 64, seed), boxes[scores.argmax(1)].tolist())
-        assert np.array_equal(labels, np.where(cat, 2, np.where(dog, 1, 0)))
+        found = candidates.read(tmp_path / "out" / f"{name}.npz")
+        surest = [found.of(region)[0] for region in (0, 1)]
+        assert np.array_equal(found.masks[surest], segment(noise(48, 64, seed), boxes[scores.argmax(1)].tolist()))
         assert 0.05 < (labels > 0).mean() < 0.95
-
-
-def test_what_is_found_nowhere_leaves_empty_masks_and_is_no_error(tmp_path, models):
-    write_pictures(tmp_path, "000003", "000012")
-    written = from_words(tmp_path, ["a dog"], threshold=1.1, models=models)
-    assert list(written) == ["000003", "000012"]
-    assert not any(labels.any() for labels in written.values())
 
 
 @pytest.mark.parametrize(
@@ -337,11 +371,11 @@ def test_what_is_found_nowhere_leaves_empty_masks_and_is_no_error(tmp_path, mode
 def test_an_error_at_a_later_keyframe_leaves_no_folder(tmp_path, fakes, monkeypatch, harm, error):
     monkeypatch.setattr(FakeDetector, "SCORES", {"a": [0.9, 0.1]})
     write_pictures(tmp_path, "000003", "000012")
-    files = [str(tmp_path / f"{name}.png") for name in ("000003", "000012")]
     harm(tmp_path / "000012.png")
-    options = {"phrases": ["a"], "labels": [1], "threshold": 0.3, "models": ["w", "c", "t", "s"], "device": "cpu"}
+    pictures = {name: str(tmp_path / f"{name}.png") for name in ("000003", "000012")}
     with pytest.raises(UserError, match=error):
-        masks.from_words(files, str(tmp_path / "out"), index=index(), names=["000003", "000012"], **options)
+        found = candidates.search(pictures, ["a"], Finder(["w", "c", "t", "s"], "cpu"))
+        candidates.write_all(str(tmp_path / "out"), (64, 48), found)
     assert [p.name for p in tmp_path.iterdir() if p.suffix != ".png"] == []
 
 
@@ -353,5 +387,5 @@ def test_a_model_that_cannot_be_loaded_leaves_no_folder(tmp_path, models):
 
 
 def test_other_ways_to_a_mask_do_not_wait_for_torch():
-    code = "import sys; from clevam import masks; sys.exit('torch' in sys.modules)"
+    code = "import sys; from clevam import candidates, locate; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
