@@ -6,7 +6,7 @@ where the source's motion takes it. Where nothing looks like it there is no A; i
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -138,7 +138,7 @@ class Clip:
         shot = {name: n for name in found for n, (first, last) in enumerate(segments) if first <= int(name) <= last}
         self.neighbours = {frozenset(pair) for pair in pairwise(self.names) if shot[pair[0]] == shot[pair[1]]}
         self.taken: dict[str, list[np.ndarray]] = {name: [] for name in found}
-        self.flow = cache(lambda here, there: self.keyframes[here].flow_to(self.keyframes[there]))
+        self.flow = lru_cache(4)(lambda here, there: self.keyframes[here].flow_to(self.keyframes[there]))
 
     def not_found(self, number: int, region: Region) -> UserError:
         """What to say where a region is on no keyframe."""
@@ -223,7 +223,7 @@ class Clip:
         chosen = {at: Choice([first])}
         middle = self.names.index(at)
         for way in (self.names[middle + 1 :], self.names[:middle][::-1]):
-            things = [self.thing(at, n) for n in sorted(sure[at], key=lambda n: n != first)]  # A is the first
+            things = [self.thing(at, n) for n in dict.fromkeys([first, *sure[at]])]  # A is the first
             for name in way:
                 matches = self.matches(things, name, sure[name])
                 for k, (n, near) in matches.items():

@@ -129,6 +129,15 @@ def test_a_number_counts_what_other_regions_have_too(tmp_path):
     assert [entry["chosen"] for entry in told] == [[0], [4]]
 
 
+def test_what_a_number_means_stays_that_though_another_region_has_it(tmp_path):
+    film = Film(tmp_path, *[[(4, RED, 0.9), (60, BLUE, 0.9)]] * 2)
+    for name in film.names:
+        found = candidates.read(tmp_path / f"{name}.npz")
+        candidates.write(tmp_path / f"{name}.npz", found + found.renamed(0, 1))
+    told = film.choose(*(Region("", "the dog", 1, label) for label in (1, 2)))["keyframes"]
+    assert [told[name][1]["chosen"] for name in film.names] == [[2], []]  # it is followed, and taken, and no other one
+
+
 def test_a_fast_thing_is_not_lost_to_one_that_is_gone(tmp_path):
     brown = (150, 60, 30)
     film = Film(tmp_path, [(4, RED, 0.9), (70, brown, 0.5)], [(8, RED, 0.9)], [(60, RED, 0.9)], [(64, RED, 0.9)])
