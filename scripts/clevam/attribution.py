@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from clevam.candidates import Candidates, box_of
-from clevam.diffusion import Diffusion, Machine
+from clevam.diffusion import Diffusion, Machine, Words
 from clevam.sampler import Schedule
 
 STEPS, AT = 20, (3, 5, 7, 9, 11)  # noise levels that say most of what is where: not the first, not the finest
@@ -49,7 +49,7 @@ class Attribution:
         clean = self.model.to_latent(piece)
         # An inpainting network is told that all is covered.
         covered = self.model.channels(piece, torch.ones(clean.shape[-2:], device=clean.device))
-        found = [parts(self.heat(clean, covered, phrase), (width, height)) for phrase in phrases]
+        found = [parts(heat, (width, height)) for heat in self.heat(clean, covered, phrases)]
         each = [(region, score, mask) for region, of in enumerate(found) for score, mask in of]
         return Candidates(
             np.array([region for region, *_ in each], np.int64),
@@ -59,25 +59,34 @@ class Attribution:
         )
 
     @torch.no_grad()
-    def heat(self, clean: Tensor, covered: Tensor | None, phrase: str) -> Heat:
-        """How the words change what is predicted of a clean latent [1, 4, h, w]; covered: Diffusion.channels."""
-        model, generator, sums = self.model, torch.Generator("cpu").manual_seed(0), []
-        words = [model.encode(text) for text in ("", phrase)]
-        text = torch.cat([each.embedding for each in words]).repeat_interleave(COPIES, 0)
-        size = [side * model.cell for side in clean.shape[-2:]]
-        added = model.added([each.pooled for each in words for _ in range(COPIES)], size)
+    def heat(self, clean: Tensor, covered: Tensor | None, phrases: list[str]) -> list[Heat]:
+        """How the words of each phrase change what is predicted of a clean latent [1, 4, h, w].
+
+        covered: Diffusion.channels.
+        """
+        generator, sums = torch.Generator("cpu").manual_seed(0), []
+        words = [self.model.encode(text) for text in ("", *phrases)]
         for i in AT:
             noise = torch.randn((COPIES, *clean.shape[1:]), generator=generator).to(clean)
-            noised = self.schedule.noised(clean, noise)[i].repeat(2, 1, 1, 1)
-            given = noised if covered is None else torch.cat([noised, covered.expand(len(noised), -1, -1, -1)], 1)
-            output = model.unet(
-                given.to(text.dtype), self.schedule.timesteps[i], encoder_hidden_states=text, added_cond_kwargs=added
-            ).sample
-            without, worded = self.schedule.noise(output.to(clean.dtype), noised, i).chunk(2)
+            noised = self.schedule.noised(clean, noise)[i]
+            without, *worded = (self.predict(noised, covered, each, i) - noise for each in words)
             scale = 1 / self.schedule.levels[i]  # as of velocities, so that no level outweighs the others
-            squares = ((each**2).mean((0, 1)) * scale for each in (without - noise, worded - noise, without - worded))
-            sums.append(torch.stack(list(squares)))
-        return Heat(*torch.stack(sums).mean(0).float().cpu().numpy())
+            squares = [[scale * (x**2).mean((0, 1)) for x in (without, each, without - each)] for each in worded]
+            sums.append(torch.stack([torch.stack(of) for of in squares]))
+        return [Heat(*of) for of in torch.stack(sums).mean(0).float().cpu().numpy()]
+
+    def predict(self, noised: Tensor, covered: Tensor | None, words: Words, i: int) -> Tensor:
+        """The noise that the network sees in latents [COPIES, 4, h, w] at level i."""
+        model, copies = self.model, len(noised)
+        given = noised if covered is None else torch.cat([noised, covered.expand(copies, -1, -1, -1)], 1)
+        added = model.added([words.pooled] * copies, [side * model.cell for side in noised.shape[-2:]])
+        output = model.unet(
+            given.to(words.embedding.dtype),
+            self.schedule.timesteps[i],
+            encoder_hidden_states=words.embedding.expand(copies, -1, -1),
+            added_cond_kwargs=added,
+        ).sample
+        return self.schedule.noise(output.to(noised.dtype), noised, i)
 
 
 def parts(heat: Heat, size: tuple[int, int]) -> list[tuple[float, np.ndarray]]:

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+import checkpoints
 from clevam.attribution import Attribution, Heat, parts
 from clevam.candidates import KEYS
 from clevam.diffusion import Machine
@@ -61,3 +63,11 @@ def test_the_shipped_painter_finds_what_words_name():
     true = shown.labels == 1
     assert (found.masks[0] & true).sum() > 0.5 * (found.masks[0] | true).sum()
     assert found.scores[0] > 0.08  # the configuration's default
+
+
+@pytest.mark.parametrize("layout", ["sd15-inpaint", "sd21", "sdxl"])
+def test_other_layouts_see_too(tmp_path, layout):
+    with torch.random.fork_rng():
+        folder = checkpoints.write(tmp_path / "model", layout, full=False, dtype=torch.float32)
+    found = Attribution(Machine(str(folder), "cpu", 2), 64, 64)(still(900_104).picture, ["the dog"])
+    assert found.masks.shape[1:] == (128, 128)
