@@ -113,7 +113,8 @@ def choose_settings(wildcards):
     index, words = index_of(find.video), looked_for(wildcards.find)
     folders = blocks("candidates", wildcards.find, find.video)
     return dict(
-        regions=[[r["find"], r["phrase"], r["pick"], r["label"]] for r in find.regions],
+        # Where nothing is looked for by words, other words are no other choice.
+        regions=[[r["find"] if words else "", r["phrase"], r["pick"], r["label"]] for r in find.regions],
         painted=words and any(Path(f"masks_override/{wildcards.find}").glob("*.png")),
         threshold=find.masks["threshold"] if words else 0,
         names=index["keyframes"],
