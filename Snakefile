@@ -3,6 +3,7 @@
 snakemake --cores 2                              the videos of config/config.yaml
 snakemake --cores 2 --configfile mine.yaml       your own
 snakemake --cores 2 out/dog.mp4                  one of them
+snakemake masks_video --cores 2                  the masks of every frame, as one video
 snakemake sweep --cores 2                        every combination of the values under `sweep`, side by side
 snakemake fetch --cores 1                        download the models that are named
 """
@@ -24,6 +25,7 @@ include: "rules/masks.smk"
 include: "rules/plan.smk"
 include: "rules/edit.smk"
 include: "rules/flow.smk"
+include: "rules/between.smk"
 include: "rules/out.smk"
 include: "rules/sweep.smk"
 include: "rules/environments.smk"

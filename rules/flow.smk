@@ -11,7 +11,7 @@ It depends on the source and on where A is, never on what A becomes.
 rule flow:
     input:
         index=lambda wildcards: ancient(f"keyframes/{FINDS[wildcards.find].video}/index.json"),
-        plan=ancient("plan/{find}.json"),
+        plan=planned,
         source=lambda wildcards: source_of(FINDS[wildcards.find].video),
     output:
         directory("flow/{find}/{block}"),

@@ -1,7 +1,7 @@
 """The edited video.
 
-REQUIRED INPUTS: keyframes/<video>/index.json, plan/<find>.json, masks/<find>/<idx>.png, edited/<job>/<idx>.png,
-    flow/<find>/<block>, the source video
+REQUIRED INPUTS: keyframes/<video>/index.json, plan/<find>.json, masks/<find>/<idx>.png, masks_frames/<find>/<block>,
+    edited/<job>/<idx>.png, flow/<find>/<block>, the source video
 OUTPUTS:
     out/<job>.mp4    the source's frames, times, sound and subtitles, with B where A was
 """
@@ -15,6 +15,7 @@ rule out:
         # Not read here: made again where a job failed, even if this file alone is asked for.
         made_of=lambda wildcards: ancient(made_of(wildcards.job)),
         masks=lambda wildcards: pictures("masks", JOBS[wildcards.job].find, JOBS[wildcards.job].video),
+        between=lambda wildcards: frames_between(JOBS[wildcards.job].find),
         edited=lambda wildcards: pictures("edited", wildcards.job, JOBS[wildcards.job].video),
         flow=lambda wildcards: expand(
             "flow/{find}/{block}",

@@ -27,6 +27,18 @@ def looked_for(find):
     return by_words(find) or by_attention(find)
 
 
+def segmented(find):
+    return FINDS[find].masks["between"] == "segment"
+
+
+def given(find):
+    """The user's mask video, if that is where the masks of all frames are from."""
+    masks = FINDS[find].masks
+    if masks["method"] != "files" or masks["between"] != "auto" or os.path.isdir(masks_path(find)):
+        return []
+    return [masks_path(find)]
+
+
 def by_raft(find):
     return FINDS[find].flow["method"] == "raft"
 
@@ -40,7 +52,13 @@ def model_keys(job):
         *(VIEWER if JOBS[job].shown else ()),
         *(WORDS if by_words(find) or cut_out(job) else ()),
         *(["flow"] if by_raft(find) else ()),
+        *(["segmenter"] if segmented(find) else ()),
     ]
+
+
+def planned(wildcards):
+    """A find's plan, asked for by a function: were only params to ask it, they would be unknown to other targets."""
+    return ancient(checkpoints.plan.get(find=wildcards.find).output[0])
 
 
 def mask_files(wildcards):
@@ -128,20 +146,59 @@ def choose_settings(wildcards):
 
 def draw_settings(wildcards):
     find = FINDS[wildcards.find]
-    told, masks = chosen_of(wildcards.find)["keyframes"], find.masks
-    tools = dict(
-        {key: masks[key] for key in ("least", "fill_holes", "hull", "dilate")},
-        loose=masks["shape"] == "loose",
-    )
+    told = chosen_of(wildcards.find)["keyframes"]
     return dict(
         chosen={
             name: [region["chosen"] for region in told[name]]
             for name in keyframes_in(find.video, wildcards.block)
         },
         labels=[region["label"] for region in find.regions],
-        tools=tools,
+        tools=tools_of(wildcards.find),
         code=code("masks", "plan"),
     )
+
+
+def tools_of(find):
+    """What is done to masks that were found."""
+    masks = FINDS[find].masks
+    used = {key: masks[key] for key in ("least", "fill_holes", "hull", "dilate")}
+    return dict(used, loose=masks["shape"] == "loose")
+
+
+def ends(wildcards):
+    """The keyframes between which frames of a block lie."""
+    return sorted({f"{end:06d}" for a, b, box in motion_in(wildcards) if box for end in (a, b)})
+
+
+def masks_between(wildcards):
+    """Their masks."""
+    return [f"masks/{wildcards.find}/{idx}.png" for idx in ends(wildcards)]
+
+
+def between_settings(wildcards):
+    """What the masks between keyframes come from, and no more."""
+    find = FINDS[wildcards.find]
+    labels = [region["label"] for region in find.regions]
+    tools = tools_of(wildcards.find)
+    used = dict(frames=frames_of(wildcards.block), motion=motion_in(wildcards), regions=max(labels))
+    if given(wildcards.find):
+        return dict(
+            used,
+            given=[fingerprint(path) for path in given(wildcards.find)],
+            tools=tools,
+            code=code("carried", "out"),
+        )
+    used |= dict(names=ends(wildcards), source=index_of(find.video)["source"]["sha256"])
+    if segmented(wildcards.find):
+        whole = [
+            region["label"] - 1 for region in find.regions if region["phrase"] is None and region["label"]
+        ]
+        sizes = Path(model("segmenter")).with_suffix(".json")
+        weights = [fingerprint(path) for path in (model("segmenter"), sizes) if Path(path).exists()]
+        return dict(used, weights=weights, whole=whole, tools=tools, code=code("segmented", "masks"))
+    # A mask that was made larger than A has no edge of the picture to follow.
+    snap = not (tools["dilate"] or tools["hull"] or tools["loose"])
+    return dict(used, given=[], snap=snap, code=code("carried", "out"))
 
 
 def plan_settings(wildcards):
@@ -415,6 +472,14 @@ def warn_of_masks():
                 logger.warning(f"warning: {line}")
 
 
+def frames_between(find):
+    """The folders of the masks between keyframes."""
+    # A checkpoint that only jobs further up ask is missed.
+    chosen_of(find)
+    plan_of(find)
+    return [f"masks_frames/{find}/{block}" for block in index_of(FINDS[find].video)["blocks"]]
+
+
 def blocks(stage, name, video):
     """The block folders of a stage that is about keyframes."""
     return [f"work/{stage}/{name}/{block}" for block, idxs in index_of(video)["blocks"].items() if idxs]
@@ -452,7 +517,7 @@ def everything(job, wildcards):
     named = [("keyframes", video), ("masks", find), ("edited", job)]
     yield from (path for stage, name in named for path in pictures(stage, name, video))
     yield from made_of(job)
-    yield from (f"flow/{find}/{block}" for block in index["blocks"])
+    yield from (f"{stage}/{find}/{block}" for stage in ("flow", "masks_frames") for block in index["blocks"])
     yield f"out/{job}.mp4"
 
 

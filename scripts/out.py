@@ -15,6 +15,7 @@ with stage(snakemake) as settings:
         plan=read_json(snakemake.input.plan),
         edited=dict(zip(settings["names"], snakemake.input.edited, strict=True)),
         masks=dict(zip(settings["names"], snakemake.input.masks, strict=True)),
+        between={Path(folder).name: folder for folder in snakemake.input.between},
         flows={Path(folder).name: folder for folder in snakemake.input.flow},
         block=settings["block"],
         rim=settings["feather"],

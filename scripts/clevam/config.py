@@ -105,6 +105,11 @@ class Masks(Section):
         "strict", description="`loose`: more room, for a B that is larger than A: its hull, and some more around it"
     )
     dilate: int = Field(0, ge=-200, le=200, description="pixels more around A, or less")
+    between: Literal["auto", "flow", "segment"] = Field(
+        "auto",
+        description="on the frames between keyframes: `flow`, carried there by the source's motion; `segment`, filled "
+        "anew by `models.segmenter`; `auto`: as in `path` where that is a video, else flow",
+    )
     feather: NonNegativeInt = Field(6, le=200, description="width of the soft rim around the mask, in pixels")
 
 
@@ -290,7 +295,7 @@ class Flow(Section):
     )
     preset: Literal["ultrafast", "fast", "medium"] = Field("medium", description="of `dis`")
     margin: float = Field(
-        0.5, ge=0, le=4, description="room around A in which motion is measured, as a share of A's size"
+        0.25, ge=0, le=4, description="room around A in which motion is measured, as a share of A's size"
     )
 
 

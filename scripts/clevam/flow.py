@@ -3,10 +3,11 @@
 One file per frame, <idx>.npz, holds for each neighbour (`first`, `last`) the displacement of every second pixel of the
 motion box in units of 1/UNIT pixel, int16 [h, w, 2] in (x, y) order: the surface point seen at p in this frame is seen
 at p + displacement in the keyframe. Beside it `first_sure` and `last_sure`, uint8 [h, w], 255 where forward and
-backward flow agree and 0 where they do not.
+backward flow agree and both ends look the same, and 0 where they do not.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -21,7 +22,9 @@ from clevam.orientation import upright
 
 UNIT = 32
 STEP = 2  # pixels between stored displacements
-AGREEMENT = 1.0  # pixels of forward-backward disagreement at which a displacement is half sure
+AGREEMENT = 0.5  # pixels of forward-backward disagreement at which a displacement is half sure
+LEAST = 1e-3  # certainty of what is not sure at all: where neither keyframe is, the nearer counts
+LIKENESS = 3.0  # grey levels of difference between both ends at which it is
 
 _PRESETS = {
     "ultrafast": cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST,
@@ -36,14 +39,21 @@ class Dis:
     look = staticmethod(video.luma8)
 
     def __init__(self, preset: str) -> None:
-        self.dis = cv2.DISOpticalFlow_create(_PRESETS[preset])
+        # A step to the next frame is found by the fastest as well as by the others. There have to be two anyway: OpenCV
+        # 5.0 crashes where one object is asked with a guess and then without, in another size.
+        self.step, self.refine = (cv2.DISOpticalFlow_create(_PRESETS[name]) for name in ("ultrafast", preset))
 
-    def __call__(self, here: np.ndarray, there: np.ndarray) -> np.ndarray:
-        """Flow float32 [H, W, 2] from `here` to `there`, both uint8 [H, W]."""
+    def __call__(self, here: np.ndarray, there: np.ndarray, guess: np.ndarray | None = None) -> np.ndarray:
+        """Flow float32 [H, W, 2] from `here` to `there`, both uint8 [H, W]; guess: where the search begins."""
         height, width = here.shape
         # It needs room for its coarsest patches; small crops are padded, not refused.
         room = [0, 0, max(width, 64), max(height, 64)]
-        return self.dis.calc(cut(here, room, "edge"), cut(there, room, "edge"), None)[:height, :width]
+        pair = cut(here, room, "edge"), cut(there, room, "edge")
+        # The guess is overwritten.
+        flow = (
+            self.step.calc(*pair, None) if guess is None else self.refine.calc(*pair, cut(guess, room, "edge").copy())
+        )
+        return flow[:height, :width]
 
 
 def measure(path: str, target: str, *, index: dict, motion: list, frames: list[int], method: Callable) -> None:
@@ -52,7 +62,6 @@ def measure(path: str, target: str, *, index: dict, motion: list, frames: list[i
     motion: [first, last, box] per pair of keyframes (plan.json); pairs without a box have nothing to carry.
     method: a Dis or a Raft; its `look` says what it sees of a frame.
     """
-    estimate = Estimator(method)
     with replacing(target) as folder:
         folder.mkdir()
         for a, b, box in tqdm([m for m in motion if m[2]], desc="flow", unit="interval"):
@@ -60,9 +69,9 @@ def measure(path: str, target: str, *, index: dict, motion: list, frames: list[i
             if not inside:
                 continue
             pictures = dict(_crops(path, index, {a, b, *inside}, box, method.look))
-            for i in inside:
-                first, last = (estimate(pictures[i], pictures[k]) for k in (a, b))
-                write(folder / f"{i:06d}.npz", first, last)
+            first, last = between([pictures[i] for i in (a, *inside, b)], method)
+            for i, *pair in zip(inside, first, last, strict=True):
+                write(folder / f"{i:06d}.npz", *pair)
 
 
 def _crops(path: str, index: dict, wanted: set[int], box: Box, look: Callable) -> Iterator[tuple[int, np.ndarray]]:
@@ -73,26 +82,65 @@ def _crops(path: str, index: dict, wanted: set[int], box: Box, look: Callable) -
             yield i, cut(upright(look(frame, facts), facts), box)
 
 
-class Estimator:
-    """A forward-backward check around a `method`, which gives the flow [H, W, 2] from one picture to another."""
-
-    def __init__(self, method: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> None:
-        self.method = method
-
-    def __call__(self, here: np.ndarray, there: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Flow float32 [H, W, 2] from `here` to `there` and its certainty, float32 [H, W] 0..1."""
-        forward, backward = self.method(here, there), self.method(there, here)
-        returned = forward + warp(backward, forward)
-        error = np.linalg.norm(returned, axis=-1)
-        # What left the box has no way back, but its edge, repeated, would pretend that it has.
-        inside = warp(np.ones_like(error), forward, cv2.BORDER_CONSTANT)
-        return forward, (inside * np.exp2(-((error / AGREEMENT) ** 2))).astype(np.float32)
+Motion = tuple[np.ndarray, np.ndarray]  # flow float32 [H, W, 2] and its certainty, float32 [H, W] 0..1
 
 
-def warp(picture: np.ndarray, flow: np.ndarray, border: int = cv2.BORDER_REPLICATE) -> np.ndarray:
-    """The picture [H, W] or [H, W, C] sampled bilinearly at p + flow[p] for every p; outside it, OpenCV's `border`."""
+def between(pictures: Sequence[np.ndarray], method: Callable) -> tuple[list[Motion], list[Motion]]:
+    """Motion of all pictures but the outer two to the first of them, and to the last."""
+    steps = {}
+    for i, (here, there) in enumerate(pairwise(pictures)):
+        steps[i, i + 1], steps[i + 1, i] = method(here, there), method(there, here)
+    order = range(len(pictures))
+    return towards(pictures, order, steps, method), towards(pictures, order[::-1], steps, method)[::-1]
+
+
+def towards(pictures: Sequence[np.ndarray], order: Sequence[int], steps: dict, method: Callable) -> list[Motion]:
+    """Motion to the first of `order` of all pictures that follow but the last.
+
+    What is found for one picture and the step to it from the next lead from there as well (the chained estimate). It is
+    also where the search for that one begins (the direct one). Pixel by pixel the surer of both is taken.
+    """
+    key, result = order[0], []
+    there = back = np.zeros((*pictures[key].shape[:2], 2), np.float32)
+    for before, i in pairwise(order[:-1]):
+        chained = then(steps[i, before], there), then(back, steps[before, i])
+        direct = [
+            method(pictures[p], pictures[q], guess) for p, q, guess in ((i, key, chained[0]), (key, i, chained[1]))
+        ]
+        there, back = direct
+        sure = [certainty(*ways, pictures[i], pictures[key]) for ways in (direct, chained)]
+        better = sure[0] >= sure[1]
+        result.append((np.where(better[..., None], there, chained[0]), np.where(better, *sure)))
+    return result
+
+
+def then(flow: np.ndarray, onwards: np.ndarray) -> np.ndarray:
+    """One displacement after the other."""
+    return flow + warp(onwards, flow)
+
+
+def certainty(forward: np.ndarray, backward: np.ndarray, here: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """How far the flow `forward` from `here` to `there` is to be trusted, float32 [H, W] 0..1."""
+    error = np.linalg.norm(then(forward, backward), axis=-1)
+    # What left the box has no way back, but its edge, repeated, would pretend that it has.
+    inside = warp(np.ones_like(error), forward, cv2.BORDER_CONSTANT)
+    unlike = np.abs(warp(there.astype(np.float32), forward) - here)
+    unlike = cv2.GaussianBlur(unlike if unlike.ndim == 2 else unlike.mean(-1), (0, 0), 1)
+    return inside * AGREEMENT / (AGREEMENT + error) * np.exp2(-((unlike / LIKENESS) ** 2))
+
+
+def warp(
+    picture: np.ndarray, flow: np.ndarray, border: int = cv2.BORDER_REPLICATE, at: tuple[int, int] = (0, 0)
+) -> np.ndarray:
+    """The picture [H, W] or [H, W, C] sampled bilinearly at p + flow[p] for every p; outside it, OpenCV's `border`.
+
+    at: where in the picture (x, y) the flow's corner is.
+    """
     height, width = flow.shape[:2]
-    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    columns, rows = (
+        np.arange(start, start + n, dtype=np.float32) for start, n in zip(at, (width, height), strict=True)
+    )
+    x, y = np.meshgrid(columns, rows)
     return cv2.remap(picture, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=border)
 
 
@@ -122,3 +170,13 @@ def read(path: Path, box: Box) -> dict[str, tuple[np.ndarray, np.ndarray]]:
             }
     except Exception:  # zipfile and zlib have a dozen ways to say that bytes are damaged
         raise UserError(f"{path}: missing or damaged; delete the folder {path.parent} and run again") from None
+
+
+def weighed(motion: dict[str, Motion], i: int, a: int, b: int) -> list[Motion]:
+    """Frame i between the keyframes a and b: displacements to both, and weights float32 [H, W] that add up to 1.
+
+    A keyframe weighs more the nearer it is and the surer the motion to it is.
+    """
+    ways = [(*motion["first"], (b - i) / (b - a)), (*motion["last"], (i - a) / (b - a))]
+    weights = [near * (sure + LEAST) for _, sure, near in ways]
+    return [(way, weight / sum(weights)) for (way, _, _), weight in zip(ways, weights, strict=True)]

@@ -17,7 +17,7 @@ def from_files(files: list[str], target: str, *, index: dict, names: list[str], 
     labels: of each region its label in them, 0 if it has none.
     """
     if len(files) == 1 and Path(files[0]).suffix.lower() != ".png":
-        maps = _from_video(files[0], names, max(labels))
+        maps = from_video(files[0], names, max(labels))
     else:
         maps = ((name, images.read_labels(path, max(labels))) for name, path in zip(names, files, strict=True))
 
@@ -57,8 +57,11 @@ def box_at(box: list | dict, frame: int) -> list[float]:
     return [float(np.interp(frame, frames, side)) for side in zip(*boxes, strict=True)]
 
 
-def _from_video(source: str, names: list[str], regions: int) -> Iterator[tuple[str, np.ndarray]]:
-    """Frames of a mask video with the source's frame numbers, evenly spaced levels from black to white."""
+def from_video(source: str, names: list[str], regions: int) -> Iterator[tuple[str, np.ndarray]]:
+    """(name, label map [H, W]) of the frames `names` of a mask video.
+
+    It has the source's frame numbers, and evenly spaced levels from black to white.
+    """
     facts, wanted = video.probe(source), {int(n) for n in names}
     last = -1
     for last, frame in video.frames(source, last=max(wanted)):

@@ -5,6 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 from tqdm import tqdm
 
@@ -14,6 +15,10 @@ from clevam.files import replacing
 from clevam.geometry import Box, bounding, cut, feather, grow, region
 from clevam.orientation import as_stored
 from clevam.yuv import Format, from_rgb, quantise, subsample
+
+SEEN = 0.02  # share of a pixel that must come from what was painted in a keyframe
+PURE = 8  # power by which pixels count less that are painted in part
+SOFT = 1.0  # pixels: spread of the edge of B between keyframes
 
 
 class Layer(NamedTuple):
@@ -26,15 +31,16 @@ class Layer(NamedTuple):
 
 def render(
     source: str, target: str, *, index: dict, plan: dict, edited: dict[str, str], masks: dict[str, str],
-    flows: dict[str, str], block: int, rim: int, encode: dict,
+    between: dict[str, str], flows: dict[str, str], block: int, rim: int, encode: dict,
 ) -> None:  # fmt: skip
     """Write the edited video `target` (mp4).
 
-    edited, masks: {keyframe: PNG path}; flows: {block: folder}; block: frames per block; rim: width of the feathered
-    edge in pixels; encode: config.Encode as a mapping. Frames are read, composited and written one at a time.
+    edited, masks: {keyframe: PNG path}; between, flows: {block: folder} of the other frames' masks and of their motion;
+    block: frames per block; rim: width of the feathered edge in pixels; encode: config.Encode as a mapping. Frames are
+    read, composited and written one at a time.
     """
     facts, damaged = index["stream"], index["damage"] is not None
-    layers = Layers(index, plan, edited, masks, flows, block, rim)
+    layers = Layers(index, plan, edited, masks, between, flows, block, rim)
     with replacing(target) as part, Encoder(part, source, facts, encode, damaged=damaged) as encoder:
         for i, frame in tqdm(video.frames(source, index=index), total=len(index["pts"]), desc="out", unit="frame"):
             samples, layer = video.planes(frame, facts), layers.at(i)
@@ -46,45 +52,88 @@ def render(
 class Layers:
     """The layer of every frame; at most the two neighbouring keyframes are held at a time."""
 
-    def __init__(self, index: dict, plan: dict, edited: dict, masks: dict, flows: dict, block: int, rim: int) -> None:
+    def __init__(
+        self, index: dict, plan: dict, edited: dict, masks: dict, between: dict, flows: dict, block: int, rim: int
+    ) -> None:  # fmt: skip
         self.size = tuple(index["stream"]["upright"])
-        self.edited, self.masks, self.flows, self.block, self.rim = edited, masks, flows, block, rim
+        self.edited, self.masks, self.between, self.flows = edited, masks, between, flows
+        self.block, self.rim = block, rim
         self.regions, self.motion = plan["regions"], [m for m in plan["motion"] if m[2]]
         self.keyframe = lru_cache(2)(self._keyframe)
 
     def at(self, i: int) -> Layer | None:
         """The layer of frame i; None if the frame passes through as it is."""
         if f"{i:06d}" in self.edited:
-            rgb, alpha = self.keyframe(i)
+            rgb, _, alpha = self.keyframe(i)
             box = bounding(alpha > 0)
             return box and Layer(cut(rgb, box), cut(alpha, box), box)
         return next((self._between(i, a, b, box) for a, b, box in self.motion if a < i < b), None)
 
-    def _keyframe(self, i: int) -> tuple[np.ndarray, np.ndarray]:
-        """Edited RGB [H, W, 3] 0..1 and feathered mask [H, W] of a keyframe."""
-        name = f"{i:06d}"
-        mask = images.read_labels(self.masks[name], self.regions) > 0
-        edited = images.read_rgb(self.edited[name], self.size).astype(np.float32) / 255
-        return edited, feather(mask, 0, self.rim + 1)
+    def _keyframe(self, i: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Edited RGB [H, W, 3] 0..1, mask [H, W] 0 or 1, and the feathered one, of a keyframe."""
+        edited = images.read_rgb(self.edited[f"{i:06d}"], self.size).astype(np.float32) / 255
+        mask = self._mask(self.masks[f"{i:06d}"])
+        return edited, mask.astype(np.float32), feather(mask, 0, self.rim + 1)
+
+    def _mask(self, path: str | Path) -> np.ndarray:
+        """Where a label map says that A is, bool [H, W]."""
+        return images.read_labels(path, self.regions, self.size) > 0
 
     def _between(self, i: int, a: int, b: int, box: Box) -> Layer | None:
         """Both keyframes warped to frame i, weighted by how sure their motion is and how near they are."""
-        motion = flow.read(Path(self.flows[f"{i // self.block:04d}"]) / f"{i:06d}.npz", box)
-        # The rim may reach beyond the box in which motion was measured: what is at its edge moves on.
-        room = grow(box, self.rim, self.size)
-        offset = [room[0] - box[0], room[1] - box[1], room[2], room[3]]
-        nearness = {"first": (b - i) / (b - a), "last": (i - a) / (b - a)}
-        weights, alphas, colours = 0.0, 0.0, 0.0
-        for name, k in (("first", a), ("last", b)):
-            way, sure = (cut(m, offset, "edge") for m in motion[name])
-            rgb, alpha = (flow.warp(cut(p, room), way) for p in self.keyframe(k))
-            weight = nearness[name] * (sure + 1e-3)
-            weights = weights + weight
-            alphas = alphas + weight * alpha
-            colours = colours + (weight * alpha)[..., None] * rgb
-        if not alphas.any():
+        block, name = f"{i // self.block:04d}", f"{i:06d}"
+        path = Path(self.between[block]) / f"{name}.png"
+        if not path.exists():
             return None
-        return Layer(colours / np.maximum(alphas, 1e-6)[..., None], alphas / weights, room)
+        motion, mask = flow.read(Path(self.flows[block]) / f"{name}.npz", box), np.zeros(self.size[::-1], bool)
+        mask[region(box)] = self._mask(path)[region(box)]
+        if not mask.any():
+            return None
+        room = grow(bounding(mask), self.rim + 1, self.size)
+        alpha, mask = cut(feather(mask, 0, self.rim + 1), room), cut(mask, room)
+        # What lies beyond the box in which motion was measured moves on as its edge does.
+        offset = [room[0] - box[0], room[1] - box[1], room[2], room[3]]
+        inside, beside, share = Mean(), Mean(), 0.0
+        for k, ways in zip((a, b), flow.weighed(motion, i, a, b), strict=True):
+            way, weight = (cut(each, offset, "edge") for each in ways)
+            rgb, painted, _ = (flow.warp(picture, way, at=room[:2]) for picture in self.keyframe(k))
+            share = share + weight * painted
+            # Where a pixel is B only in part, the rest is what was beside it in the keyframe.
+            inside.add(rgb, weight * painted**PURE)
+            beside.add(rgb, weight * (1 - painted))
+        # Softer than a mask, which is right by a pixel at best: the source's A must not show at the edge of B.
+        soft = cv2.GaussianBlur(np.float32(mask), (0, 0), SOFT)
+        share = np.where(mask, 1, np.maximum(soft, share * (soft > 0.01)) * (alpha > 0))
+        rest = (1 - share) * alpha * beside.weight
+        rgb = share[..., None] * filled(inside.value, inside.weight >= SEEN) + rest[..., None] * beside.value
+        return Layer(rgb / np.maximum(share + rest, 1e-6)[..., None], share + rest, room)
+
+
+class Mean:
+    """The mean of pictures, each weighed pixel by pixel."""
+
+    def __init__(self) -> None:
+        self.total, self.weight = 0.0, 0.0
+
+    def add(self, picture: np.ndarray, weight: np.ndarray) -> None:
+        self.total = self.total + weight[..., None] * picture
+        self.weight = self.weight + weight
+
+    @property
+    def value(self) -> np.ndarray:
+        return self.total / np.maximum(self.weight, 1e-6)[..., None]
+
+
+def filled(picture: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """The picture [H, W, 3] with the nearest known pixel, if there are any, in place of each that is not known."""
+    if known.all() or not known.any():
+        return picture
+    _, nearest = cv2.distanceTransformWithLabels(
+        np.uint8(~known), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    result = picture.copy()
+    result[~known] = picture[known][nearest[~known] - 1]  # known pixels are numbered row by row, from 1
+    return result
 
 
 def composite(samples: list[np.ndarray], layer: Layer, facts: dict) -> list[np.ndarray]:

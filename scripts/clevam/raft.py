@@ -31,8 +31,8 @@ class Raft:
         self.normalise = Raft_Small_Weights.DEFAULT.transforms()  # 0..255 to -1..1, the same for all
 
     @torch.no_grad()
-    def __call__(self, here: np.ndarray, there: np.ndarray) -> np.ndarray:
-        """Flow float32 [H, W, 2] from `here` to `there`, both uint8 RGB [H, W, 3]."""
+    def __call__(self, here: np.ndarray, there: np.ndarray, guess: np.ndarray | None = None) -> np.ndarray:
+        """Flow float32 [H, W, 2] from `here` to `there`, both uint8 RGB [H, W, 3]; it needs no guess."""
         height, width = here.shape[:2]
         room = [0, 0, _padded(width), _padded(height)]
         pair = (torch.from_numpy(cut(p, room, "edge")).movedim(-1, 0)[None] for p in (here, there))

@@ -46,6 +46,21 @@ STAGES = {
     },
     "sweep": {"trials", "images", "geometry"},
     "flow": {"flow", "geometry", "raft", "states", "device", *VIDEO},
+    "carried": {"carry", "flow", "geometry", "images", "shapes", "snap", "locate", "candidates", *VIDEO},
+    "segmented": {
+        "carry",
+        "flow",
+        "geometry",
+        "images",
+        "shapes",
+        "outline",
+        "candidates",
+        "segmenter",
+        "states",
+        "device",
+        *VIDEO,
+    },
+    "masks_video": {"carry", "flow", "geometry", "images", "shapes", *VIDEO},
     "out": {"propagate", "encode", "flow", "geometry", "images", *VIDEO},
 }
 ALWAYS = {"__init__", "adapter", "errors", "files"}

@@ -48,6 +48,8 @@ EDGES = {
             {"masks": 2, "mask": 4, "plan": 1},
         ),
         ({"masks": {"threshold": 0.9, "pick": "largest"}}, {}),  # of words, and here A is in files
+        ({"masks": {"between": "flow"}}, {"carried": 2, "out": 1}),
+        ({"masks": {"between": "segment"}}, {"segmented": 2, "out": 1}),
         ({"masks": {"feather": 7}}, {"plan": 1}),  # then all edits, and flow only where the plan differs
         ({"runtime": {"device": "cpu", "offload": "model", "batch": 4}}, {}),
         ({"runtime": {"dtype": "bfloat16"}}, INVERT | EDIT),

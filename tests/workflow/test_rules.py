@@ -16,6 +16,7 @@ TARGETS = {
     "edit": "work/edited/ball/0000",
     "edited": "edited/ball/000020.png",
     "flow": "flow/ball/0000",
+    "carried": "masks_frames/ball/0000",
     "out": "out/ball.mp4",
 }
 
@@ -40,4 +41,5 @@ def test_every_rule_of_a_video_is_covered(finished):
     listed = finished("--list-rules").text.split("Using workflow specific profile")[0].split()
     beside = {"all", "environment", "environments", "fetch"}
     beside |= {"subjects", "sweep", "trials", "attributed"}  # in test_rerun.py
+    beside |= {"segmented", "film", "masks_video"}  # in test_between.py
     assert set(listed) - beside == set(TARGETS)

@@ -86,6 +86,11 @@ def test_it_sees_colours(raft):
     assert not np.allclose(raft(red, red), raft(blue, blue), atol=1e-3)
 
 
+def test_a_guess_changes_nothing(raft):
+    pair = noise(128, 128), noise(128, 128, seed=1)
+    assert np.array_equal(raft(*pair, guess=np.full((128, 128, 2), 5, np.float32)), raft(*pair))
+
+
 # ---- its weights -------------------------------------------------------------------------------------------------
 
 
@@ -167,8 +172,9 @@ def test_the_stage_stores_the_networks_flow_between_colour_crops_and_its_check(r
     box, index = [4, 2, 61, 35], index_of(clip)
     flow.measure(str(clip), str(tmp_path / "0000"), index=index, motion=[[0, 2, box]], frames=[0, 9], method=raft)
     crops = [video.rgb8(frame, index["stream"])[2:37, 4:65] for _, frame in video.frames(clip, last=2)]
-    pairs = [flow.Estimator(raft)(crops[1], crops[k]) for k in (0, 2)]
-    flow.write(tmp_path / "expected.npz", *pairs)
+    pairs = [(raft(crops[1], crops[k]), raft(crops[k], crops[1])) for k in (0, 2)]
+    checked = [(pair[0], flow.certainty(*pair, crops[1], crops[k])) for pair, k in zip(pairs, (0, 2), strict=True)]
+    flow.write(tmp_path / "expected.npz", *checked)
     stored, expected = (flow.read(p, box) for p in (tmp_path / "0000/000001.npz", tmp_path / "expected.npz"))
     for name in ("first", "last"):
         assert all(np.array_equal(a, b) for a, b in zip(stored[name], expected[name], strict=True))

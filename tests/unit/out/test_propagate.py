@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from clevam import flow, images, propagate, video
+from clevam.geometry import grow, region
 from clevam.orientation import upright_size
 from clevam.propagate import Layer, Layers, composite
 from clips import decode, moving_square, noise, write_clip
@@ -107,7 +108,7 @@ def test_a_chroma_sample_weighs_the_share_of_its_pixels_that_are_covered(box):
     facts = facts_of("yuv420p")
     red = composite(gray_planes(facts), flat_layer((1, 0, 0), 1, box), facts)[2]
     covered = np.zeros((48, 64))
-    covered[propagate.region(box)] = 1
+    covered[region(box)] = 1
     share = covered.reshape(24, 2, 32, 2).mean((1, 3))
     assert np.array_equal(red, np.rint(100 + share * 140))
 
@@ -161,53 +162,83 @@ def test_a_half_weight_over_an_anamorphic_clip_gives_the_middle():
 # ---- the layer of a frame ----------------------------------------------------------------------------------------
 
 
+KINDS = {"between": "between", "flows": "flow"}
+
+
+def drawn(box: list | None) -> np.ndarray:
+    """A label map, 1 in the box."""
+    mask = np.zeros(SIZE[::-1], np.uint8)
+    if box:
+        mask[region(box)] = 1
+    return mask
+
+
+def weight_of(layer: Layer) -> np.ndarray:
+    """A layer's weight upon the whole frame."""
+    weight = np.zeros(SIZE[::-1], np.float32)
+    weight[region(layer.box)] = layer.alpha
+    return weight
+
+
+def colour_of(layer: Layer) -> np.ndarray:
+    """A layer's colour 0..255 upon the whole frame, -1 where it has none."""
+    colour = np.full((*SIZE[::-1], 3), -1, np.float32)
+    colour[region(layer.box)] = layer.rgb * 255
+    return colour
+
+
 class Job:
     """Keyframes that are flat green, masks and flows on disk: what `render` gets from the stages before it."""
+
+    index = {"stream": {"upright": list(SIZE)}}
 
     def __init__(self, folder: Path, keyframes: dict[int, list | None], rim: int = 0) -> None:
         """keyframes: {frame: box of A, or None}."""
         self.folder, self.rim, self.motion = folder, rim, []
         self.edited, self.masks = {}, {}
+        for kind in ("between", "flow"):
+            (folder / kind / "0000").mkdir(parents=True)
         for i, box in keyframes.items():
-            mask = np.zeros(SIZE[::-1], np.uint8)
-            if box:
-                mask[propagate.region(box)] = 255
-            self.put(i, np.full((*SIZE[::-1], 3), GREEN, np.uint8), mask)
+            self.put(i, np.full((*SIZE[::-1], 3), GREEN, np.uint8), 255 * drawn(box))
 
     def put(self, i: int, picture: np.ndarray, mask: np.ndarray) -> None:
         for kind, pixels, paths in (("edited", picture, self.edited), ("masks", mask, self.masks)):
             paths[f"{i:06d}"] = str(self.folder / kind / f"{i:06d}.png")
             images.write_png(paths[f"{i:06d}"], pixels)
 
-    def move(self, i: int, interval: tuple, first, last, sure=(1.0, 1.0)) -> None:
-        """Frame i of [a, b, box] moves by the displacement `first` to a and `last` to b, over the whole box."""
+    def move(self, i: int, interval: tuple, area: list | None, first, last, sure=(1.0, 1.0)) -> None:
+        """In frame i of [a, b, box] A is in `area`, and all of the box moves by `first` to a and by `last` to b."""
         shape = (interval[2][3], interval[2][2])
         fields = [
             (np.broadcast_to(np.float32(d), (*shape, 2)).copy(), np.broadcast_to(np.float32(s), shape).copy())
             for d, s in zip((first, last), sure, strict=True)
         ]
-        (self.folder / "0000").mkdir(exist_ok=True)
-        flow.write(self.folder / "0000" / f"{i:06d}.npz", *fields)
+        flow.write(self.folder / "flow" / "0000" / f"{i:06d}.npz", *fields)
+        if area:
+            self.mask(i, drawn(area))
         if list(interval) not in self.motion:
             self.motion.append(list(interval))
 
+    def mask(self, i: int, labels: np.ndarray) -> None:
+        """Where A is in frame i, which is no keyframe."""
+        images.write_labels(self.folder / "between" / "0000" / f"{i:06d}.png", labels, 1)
+
     @property
-    def plan(self) -> dict:
-        return {"regions": 1, "motion": self.motion}
+    def options(self) -> dict:
+        """What `Layers` and `render` have in common."""
+        folders = {kind: {"0000": str(self.folder / name / "0000")} for kind, name in KINDS.items()}
+        plan = {"regions": 1, "motion": self.motion}
+        return {"plan": plan, "edited": self.edited, "masks": self.masks, "block": 100, "rim": self.rim} | folders
 
     def layers(self) -> Layers:
-        index = {"stream": {"upright": list(SIZE)}}
-        return Layers(index, self.plan, self.edited, self.masks, {"0000": str(self.folder / "0000")}, 100, self.rim)
+        return Layers(self.index, **self.options)
 
     def render(self, source: Path, target: Path) -> list[list[np.ndarray]]:
         """The planes of the frames of the result."""
         facts = video.probe(source)
         pts = [frame.pts for frame in decode(source)]
         index = {"stream": facts | {"upright": list(upright_size(facts))}, "pts": pts, "damage": None}
-        propagate.render(
-            str(source), str(target), index=index, plan=self.plan, edited=self.edited, masks=self.masks,
-            flows={"0000": str(self.folder / "0000")}, block=100, rim=self.rim, encode=ENCODE,
-        )  # fmt: skip
+        propagate.render(str(source), str(target), index=index, encode=ENCODE, **self.options)
         return planes_of(target)
 
 
@@ -234,18 +265,122 @@ def test_a_keyframe_without_a_has_no_layer(tmp_path):
 
 def test_a_frame_outside_every_interval_has_no_layer(tmp_path):
     job = Job(tmp_path, {2: [10, 8, 6, 5], 4: [10, 8, 6, 5]})
-    job.move(3, (2, 4, [0, 0, 40, 30]), (0, 0), (0, 0))
+    job.move(3, (2, 4, [0, 0, 40, 30]), [10, 8, 6, 5], (0, 0), (0, 0))
     assert [job.layers().at(i) is None for i in (0, 1, 2, 3, 4, 5)] == [True, True, False, False, False, True]
 
 
-def test_between_keyframes_the_edit_is_where_the_motion_leads(tmp_path):
-    job = Job(tmp_path, {0: [10, 8, 6, 5], 2: [18, 8, 6, 5]})
-    job.move(1, (0, 2, [4, 2, 40, 30]), (-4, 0), (4, 0))
+@pytest.mark.parametrize("area", [[14, 8, 6, 5], [15, 9, 3, 2], [12, 6, 10, 9], [16, 11, 8, 6]])
+@pytest.mark.parametrize("rim", [0, 3])
+def test_between_keyframes_b_is_where_the_frames_own_mask_says_and_nothing_is_beyond_its_rim(tmp_path, area, rim):
+    job = Job(tmp_path, {0: [10, 8, 6, 5], 2: [18, 8, 6, 5]}, rim)
+    job.move(1, (0, 2, [4, 2, 40, 30]), area, (-4, 0), (4, 0))
     layer = job.layers().at(1)
-    weight = np.zeros(SIZE[::-1])
-    weight[propagate.region(layer.box)] = layer.alpha
-    assert propagate.bounding(weight > 0.5) == [14, 8, 6, 5]
-    assert np.allclose(layer.rgb[layer.alpha > 0.5], np.float32(GREEN) / 255, atol=1e-3)
+    beyond = drawn(grow(area, rim + 1, SIZE)) == 0
+    assert (weight_of(layer)[region(area)] == 1).all()
+    assert not weight_of(layer)[beyond].any()
+    assert np.allclose(colour_of(layer)[region(area)], GREEN, atol=0.01)
+
+
+def test_a_frame_without_a_mask_has_no_layer_though_keyframes_beside_it_have_one(tmp_path):
+    job = Job(tmp_path, {0: [10, 8, 6, 5], 2: [10, 8, 6, 5]})
+    job.move(1, (0, 2, [0, 0, 40, 30]), None, (0, 0), (0, 0))
+    assert job.layers().at(1) is None
+
+
+@pytest.mark.parametrize("area", [None, [45, 5, 9, 9], [5, 33, 9, 9]])
+def test_a_mask_with_nothing_in_it_where_motion_was_measured_is_no_layer(tmp_path, area):
+    job = Job(tmp_path, {0: [10, 8, 6, 5], 2: [10, 8, 6, 5]}, rim=3)
+    job.move(1, (0, 2, [4, 2, 40, 30]), None, (0, 0), (0, 0))
+    job.mask(1, drawn(area))
+    assert job.layers().at(1) is None
+
+
+def test_b_ends_where_no_motion_was_measured(tmp_path):
+    job = Job(tmp_path, {0: [30, 8, 20, 5], 2: [30, 8, 20, 5]})
+    job.move(1, (0, 2, [4, 2, 40, 30]), [30, 8, 20, 5], (0, 0), (0, 0))
+    assert propagate.bounding(weight_of(job.layers().at(1)) == 1) == [30, 8, 14, 5]
+
+
+def test_masks_and_motion_are_read_from_the_folder_of_the_frames_block(tmp_path):
+    job = Job(tmp_path, {98: [10, 8, 6, 5], 102: [10, 8, 6, 5]})
+    interval = (98, 102, [0, 0, 40, 30])
+    for i, x in ((99, 10), (101, 20)):
+        job.move(i, interval, [x, 8, 6, 5], (0, 0), (0, 0))
+    for name in KINDS.values():
+        (tmp_path / name / "0001").mkdir()
+    for name, suffix in (("between", "png"), ("flow", "npz")):
+        (tmp_path / name / "0000" / f"000101.{suffix}").rename(tmp_path / name / "0001" / f"000101.{suffix}")
+    options = job.options
+    for kind, name in KINDS.items():
+        options[kind] |= {"0001": str(tmp_path / name / "0001")}
+    layers = Layers(job.index, **options)
+    assert [propagate.bounding(weight_of(layers.at(i)) == 1)[0] for i in (99, 101)] == [10, 20]
+
+
+SOURCE = (255, 0, 255)
+
+
+def over_source(box: list, colour: tuple = GREEN) -> np.ndarray:
+    """An edited keyframe: `colour` in a box, the source beside it."""
+    return np.where(drawn(box)[..., None] > 0, colour, SOURCE).astype(np.uint8)
+
+
+@pytest.mark.parametrize("rim", [0, 3])
+@pytest.mark.parametrize("way", [(0, 0), (2, -1), (0.5, 0.5)])
+def test_what_neither_keyframe_painted_has_the_nearest_painted_colour_and_never_the_sources(tmp_path, way, rim):
+    box, wider = [12, 10, 8, 6], [8, 6, 16, 14]
+    job = Job(tmp_path, {}, rim)
+    for k in (0, 2):
+        picture = over_source(box)
+        picture[10:16, 16:20] = (0, 0, 200)
+        job.put(k, picture, drawn(box))
+    job.move(1, (0, 2, [0, 0, 40, 30]), wider, way, way)
+    colour = colour_of(job.layers().at(1))
+    assert np.abs(colour[6:20, 8:14] - GREEN).max() < 3
+    assert np.abs(colour[6:20, 17:24] - [0, 0, 200]).max() < 3
+    assert colour[6:20, 8:24, 0].max() < 3  # the source is red
+
+
+def test_what_one_keyframe_does_not_show_comes_from_the_other_however_unsure(tmp_path):
+    job = Job(tmp_path, {}, rim=0)
+    job.put(0, over_source([10, 8, 3, 5]), drawn([10, 8, 3, 5]))
+    job.put(2, over_source([10, 8, 6, 5], (0, 0, 200)), drawn([10, 8, 6, 5]))
+    job.move(1, (0, 2, [0, 0, 40, 30]), [10, 8, 6, 5], (0, 0), (0, 0), sure=(1, 0.1))
+    shown = colour_of(job.layers().at(1))[8:13, 10:16]
+    assert np.abs(shown[:, :3] - [0, 200 / 1.1, 20 / 1.1]).max() < 1
+    assert np.abs(shown[:, 3:] - [0, 0, 200]).max() < 1
+
+
+# ---- pixels that are not known -----------------------------------------------------------------------------------
+
+
+def test_unknown_pixels_get_the_nearest_known_one_and_known_ones_stay():
+    rng = np.random.default_rng(0)
+    picture, known = rng.random((30, 40, 3)).astype(np.float32), rng.random((30, 40)) < 0.03
+    result = propagate.filled(picture, known)
+    assert np.array_equal(result[known], picture[known])
+    ys, xs = np.nonzero(known)
+    for y, x in zip(*np.nonzero(~known), strict=True):
+        away = np.hypot(ys - y, xs - x)
+        taken = np.flatnonzero((picture[ys, xs] == result[y, x]).all(-1))
+        assert len(taken) == 1
+        assert away[taken[0]] <= 1.05 * away.min()  # as near as OpenCV can tell
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_where_all_or_none_is_known_a_picture_stays_as_it_is(known):
+    picture = np.random.default_rng(0).random((6, 8, 3)).astype(np.float32)
+    assert np.array_equal(propagate.filled(picture, np.full((6, 8), known)), picture)
+
+
+def test_what_is_filled_stays_as_it_was_given():
+    picture, known = np.zeros((4, 6, 3), np.float32), np.zeros((4, 6), bool)
+    picture[:, 0], known[:, 0] = 1, True
+    assert propagate.filled(picture, known).min() == 1
+    assert picture[:, 1:].max() == 0
+
+
+# ---- what the keyframes weigh ------------------------------------------------------------------------------------
 
 
 def colours_of(tmp_path: Path, i: int, sure: tuple) -> np.ndarray:
@@ -253,8 +388,8 @@ def colours_of(tmp_path: Path, i: int, sure: tuple) -> np.ndarray:
     job = Job(tmp_path, {0: [10, 8, 6, 5], 4: [10, 8, 6, 5]})
     for k, colour in ((0, (255, 0, 0)), (4, (0, 0, 255))):
         images.write_png(job.edited[f"{k:06d}"], np.full((*SIZE[::-1], 3), colour, np.uint8))
-    job.move(i, (0, 4, [0, 0, 40, 30]), (0, 0), (0, 0), sure)
-    return job.layers().at(i).rgb[10, 13]
+    job.move(i, (0, 4, [0, 0, 40, 30]), [10, 8, 6, 5], (0, 0), (0, 0), sure)
+    return colour_of(job.layers().at(i))[10, 13] / 255
 
 
 @pytest.mark.parametrize("i, red", [(1, 0.75), (2, 0.5), (3, 0.25)])
@@ -276,35 +411,96 @@ def test_where_only_one_keyframe_is_seen_it_gives_all_the_colour(tmp_path):
 
 def test_unsure_motion_does_not_thin_the_edit(tmp_path):
     job = Job(tmp_path, {0: [10, 8, 6, 5], 4: [10, 8, 6, 5]})
-    job.move(1, (0, 4, [0, 0, 40, 30]), (0, 0), (0, 0), sure=(0.3, 0.1))
-    assert job.layers().at(1).alpha[8:13, 10:16].min() == pytest.approx(1)
+    job.move(1, (0, 4, [0, 0, 40, 30]), [10, 8, 6, 5], (0, 0), (0, 0), sure=(0.3, 0.1))
+    assert (weight_of(job.layers().at(1))[8:13, 10:16] == 1).all()
+
+
+def rim_of(tmp_path: Path, first=(0, 0), last=(0, 0), keyframes: dict | None = None) -> Layer:
+    """Of frame 1, where motion was measured in no more than the box of A; the rim is 4 pixels wide."""
+    box = [10, 8, 6, 5]
+    job = Job(tmp_path, keyframes or {0: box, 2: box}, rim=4)
+    for k in (0, 2):
+        ramp = np.broadcast_to(np.uint8(4 * np.arange(64))[None, :, None], (48, 64, 3))
+        images.write_png(job.edited[f"{k:06d}"], ramp.copy())
+    job.move(1, (0, 2, box), box, first, last)
+    return job.layers().at(1)
 
 
 def test_the_rim_reaches_beyond_the_box_in_which_motion_was_measured(tmp_path):
-    job = Job(tmp_path, {0: [10, 8, 6, 5], 2: [10, 8, 6, 5]}, rim=4)
-    job.move(1, (0, 2, [10, 8, 6, 5]), (0, 0), (0, 0))
+    weight = weight_of(rim_of(tmp_path))[10, 4:22]
+    assert np.allclose(weight[[2, 3, 4, 13, 14, 15]], [0.2, 0.4, 0.6, 0.6, 0.4, 0.2], atol=0.03)
+    assert (weight[6:12] == 1).all()
+    assert (np.diff(weight[1:7]) > 0).all() and (np.diff(weight[11:17]) < 0).all()
+
+
+def test_the_rim_falls_to_nothing_in_all_directions(tmp_path):
+    weight = weight_of(rim_of(tmp_path))
+    assert not weight[drawn([6, 4, 14, 13]) == 0].max() > 0.01
+    assert weight[4, 10:16].min() > 0.1 and weight[16, 10:16].min() > 0.1
+    assert weight[4, 6] < 0.01  # a corner is farther away
+
+
+def test_the_rim_shows_what_is_beside_b_where_the_edge_of_the_box_moves_on(tmp_path):
+    colour = colour_of(rim_of(tmp_path, (8, 0), (8, 0), dict.fromkeys((0, 2), [18, 8, 6, 5])))
+    assert np.allclose(colour[10, 6:20, 0], 4 * (np.arange(6, 20) + 8), atol=4.5)  # it may be a pixel's nearest one
+
+
+AREA, WIDER = [20, 12, 12, 16], [10, 12, 22, 16]
+
+
+def edge_of(tmp_path: Path, first: list, last: list) -> tuple[np.ndarray, np.ndarray]:
+    """Weight and colour of row 20 of a frame in which A begins at 20, with a rim of 6; boxes of B in the keyframes."""
+    job = Job(tmp_path, {}, rim=6)
+    for k, box in ((0, first), (2, last)):
+        job.put(k, over_source(box), drawn(box))
+    job.move(1, (0, 2, [0, 0, 64, 48]), AREA, (0, 0), (0, 0))
     layer = job.layers().at(1)
-    assert layer.box == [6, 4, 14, 13]
-    assert np.allclose(layer.alpha[6], [0.2, 0.4, 0.6, 0.8, *[1] * 6, 0.8, 0.6, 0.4, 0.2], atol=0.01)
+    return weight_of(layer)[20], colour_of(layer)[20]
 
 
-def test_the_rim_moves_on_as_the_edge_of_the_box_does(tmp_path):
-    job, box = Job(tmp_path, {0: [10, 8, 6, 5], 2: [10, 8, 6, 5]}, rim=4), [10, 8, 6, 5]
-    job.move(1, (0, 2, box), (0, 0), (0, 0))
-    still = np.zeros((5, 6, 2), np.float32), np.ones((5, 6), np.float32)
-    away = still[0].copy(), still[1]
-    away[0][:, :2] = (0, 30)  # the left third comes from where A is not
-    flow.write(tmp_path / "0000" / "000001.npz", away, away)
-    alpha = job.layers().at(1).alpha[6]  # 4 of rim, 6 of box, 4 of rim
-    assert alpha[:5].max() < 0.25
-    assert np.allclose(alpha[7:], [1, 1, 1, 0.8, 0.6, 0.4, 0.2], atol=0.01)
+def test_b_is_soft_at_its_edge_and_the_rest_of_the_rim_shows_what_is_beside_it(tmp_path):
+    weight, colour = edge_of(tmp_path, AREA, AREA)
+    green = colour[:, 1] * weight / 200  # how much of a pixel B is
+    assert (green[20:32] == 1).all()
+    assert np.allclose(green[16:20], [0, 0.006, 0.067, 0.309], atol=0.01)  # a normal distribution of 1 pixel
+    assert np.abs(colour[14:17] - SOURCE).max() < 3
+    assert np.allclose(weight[13:18], np.arange(5) / 7, atol=0.01)
+
+
+def test_where_both_keyframes_show_b_just_beside_the_mask_b_is_shown(tmp_path):
+    weight, colour = edge_of(tmp_path, WIDER, WIDER)
+    assert np.allclose(weight[18:32], 1) and np.abs(colour[18:32] - GREEN).max() < 1
+
+
+def test_where_keyframes_show_b_but_the_mask_is_far_the_source_stays(tmp_path):
+    assert edge_of(tmp_path, WIDER, WIDER)[0][:17].max() < 0.01
+
+
+def test_beside_the_mask_a_keyframe_that_shows_b_there_gives_nothing(tmp_path):
+    weight, colour = edge_of(tmp_path, WIDER, AREA)
+    assert np.abs(colour[14:17] - SOURCE).max() < 3
+    assert np.allclose(weight[14:17], np.arange(1, 4) / 7 / 2, atol=0.01)
+
+
+def test_each_pixel_moves_as_its_own_place_in_the_box_does(tmp_path):
+    job, everywhere, box = Job(tmp_path, {}), drawn([0, 0, *SIZE]), [4, 2, 40, 30]
+    y, x = np.mgrid[: SIZE[1], : SIZE[0]]
+    for k in (0, 2):
+        job.put(k, np.dstack([4 * x, 5 * y, 0 * x]).astype(np.uint8), everywhere)
+    way = np.zeros((48, 64, 2), np.float32)
+    way[..., 0], way[..., 1] = np.where(x < 24, 3, -5), np.where(y < 16, 7, -4)
+    job.move(1, (0, 2, box), [14, 8, 20, 16], *[way[region(box)]] * 2)
+    found, expected = colour_of(job.layers().at(1)), np.dstack([4 * (x + way[..., 0]), 5 * (y + way[..., 1])])
+    for rows in (slice(8, 13), slice(19, 24)):
+        for columns in (slice(14, 21), slice(27, 34)):
+            assert np.abs(found[rows, columns, :2] - expected[rows, columns]).max() < 0.1
 
 
 def test_each_keyframe_is_read_once_and_two_are_held(tmp_path, monkeypatch):
     job, read, really_read = Job(tmp_path, dict.fromkeys(range(0, 20, 2), [10, 8, 6, 5])), [], images.read_rgb
     monkeypatch.setattr(images, "read_rgb", lambda path, size: read.append(Path(path).stem) or really_read(path, size))
     for i in range(1, 18, 2):
-        job.move(i, (i - 1, i + 1, [0, 0, 40, 30]), (0, 0), (0, 0))
+        job.move(i, (i - 1, i + 1, [0, 0, 40, 30]), [10, 8, 6, 5], (0, 0), (0, 0))
     layers, held = job.layers(), []
     for i in range(19):
         layers.at(i)
@@ -334,7 +530,7 @@ def carried(source, tmp_path_factory) -> list[list[np.ndarray]]:
     folder = tmp_path_factory.mktemp("carried")
     job = Job(folder, {2: [2, 8, 12, 12], 6: [6, 8, 12, 12]})
     for i in (3, 4, 5):
-        job.move(i, (2, 6, [0, 0, 40, 40]), (2 - i, 0), (6 - i, 0))
+        job.move(i, (2, 6, [0, 0, 40, 40]), [i, 8, 12, 12], (2 - i, 0), (6 - i, 0))
     return job.render(source, folder / "out.mp4")
 
 
@@ -355,7 +551,8 @@ def test_no_frame_outside_the_segments_is_touched(carried, source, i):
 
 def test_a_failure_halfway_leaves_no_video(source, tmp_path):
     job = Job(tmp_path, {2: [2, 8, 12, 12], 6: [6, 8, 12, 12]})
-    job.motion = [[2, 6, [0, 0, 40, 40]]]  # and no flow on disk
+    job.motion = [[2, 6, [0, 0, 40, 40]]]
+    job.mask(3, drawn([3, 8, 12, 12]))  # and no flow on disk
     with pytest.raises(Exception, match="000003.npz: missing or damaged"):
         job.render(source, tmp_path / "out" / "a.mp4")
     assert list((tmp_path / "out").iterdir()) == []
