@@ -16,6 +16,7 @@ with stage(snakemake) as settings:
         masks=dict(zip(settings["names"], snakemake.input.masks, strict=True)),
         flows=snakemake.input.flow,
         frames=settings["frames"],
-        refine=Outline(snakemake.resources.model, snakemake.resources.device, settings["whole"]),
-        tools=Tools(**settings["tools"]),
+        refine=Outline(
+            snakemake.resources.model, snakemake.resources.device, settings["whole"], Tools(**settings["tools"])
+        ),
     )

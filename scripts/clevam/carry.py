@@ -19,12 +19,12 @@ Refine = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 def write(
     path: str, target: str, *, index: dict, plan: dict, masks: Mapping[str, str], flows: str, frames: Sequence[int],
-    refine: Refine, tools: Tools | None = None,
+    refine: Refine,
 ) -> None:  # fmt: skip
     """Carry the keyframes' masks {name: path} to the other frames [first, last] of a block, into the folder `target`.
 
     flows: the block's folder of motion; refine: from the picture in the motion box, uint8 RGB [h, w, 3], and the share
-    that each region has in its pixels, float32 [R, h, w], those shares anew; tools: for masks that are drawn anew.
+    that each region has in its pixels, float32 [R, h, w], those shares anew.
     """
     size, regions, due = tuple(index["stream"]["upright"]), plan["regions"], between(plan, frames)
     with replacing(target) as folder:
@@ -34,7 +34,6 @@ def write(
             ends = [shares(images.read_labels(masks[f"{k:06d}"], regions, size), regions) for k in (a, b)]
             motion = flow.read(Path(flows) / f"{i:06d}.npz", box)
             found = refine(cut(picture, box), carried(ends, flow.weighed(motion, i, a, b), box))
-            found = redrawn(found, tools) if tools else found
             if (labels := drawn(found)).any():
                 whole = np.zeros(size[::-1], np.uint8)
                 whole[region(box)] = labels
@@ -46,7 +45,9 @@ def copy(maps: Iterable[tuple[str, np.ndarray]], target: str, *, regions: int, t
     with replacing(target) as folder:
         folder.mkdir()
         for name, labels in tqdm(maps, desc="masks between", unit="frame"):
-            images.write_labels(folder / f"{name}.png", drawn(redrawn(shares(labels, regions), tools)), regions)
+            found = np.float32([tools(share > 0) for share in shares(labels, regions)])
+            if found.any():
+                images.write_labels(folder / f"{name}.png", drawn(found), regions)
 
 
 def between(plan: dict, frames: Sequence[int]) -> dict[int, tuple[int, int, Box]]:
@@ -57,11 +58,6 @@ def between(plan: dict, frames: Sequence[int]) -> dict[int, tuple[int, int, Box]
         if box
         for i in range(max(a + 1, frames[0]), min(b, frames[1] + 1))
     }
-
-
-def redrawn(shares: np.ndarray, tools: Tools) -> np.ndarray:
-    """Shares of regions, float32 [R, h, w], after the tools for masks."""
-    return np.float32([tools(share > 0.5) for share in shares])
 
 
 def _pictures(path: str, index: dict, due: Mapping[int, list]) -> Iterator[tuple[int, np.ndarray]]:
@@ -88,9 +84,9 @@ def carried(ends: Sequence[np.ndarray], ways: Sequence[flow.Motion], box: Box) -
 
 
 def drawn(found: np.ndarray) -> np.ndarray:
-    """The label, uint8 [h, w], that has most of each pixel."""
+    """The label, uint8 [h, w], that has most of each pixel; of those that have as much, the one in front."""
     ground = 1 - found.sum(0, keepdims=True)
-    return np.concatenate([ground, found]).argmax(0).astype(np.uint8)
+    return (len(found) - np.concatenate([found[::-1], ground]).argmax(0)).astype(np.uint8)
 
 
 def film(

@@ -104,14 +104,19 @@ def towards(pictures: Sequence[np.ndarray], order: Sequence[int], steps: dict, m
     there = back = np.zeros((*pictures[key].shape[:2], 2), np.float32)
     for before, i in pairwise(order[:-1]):
         chained = then(steps[i, before], there), then(back, steps[before, i])
-        direct = [
-            method(pictures[p], pictures[q], guess) for p, q, guess in ((i, key, chained[0]), (key, i, chained[1]))
-        ]
-        there, back = direct
-        sure = [certainty(*ways, pictures[i], pictures[key]) for ways in (direct, chained)]
-        better = sure[0] >= sure[1]
-        result.append((np.where(better[..., None], there, chained[0]), np.where(better, *sure)))
+        pair = pictures[i], pictures[key]
+        direct = method(*pair, chained[0]), method(*pair[::-1], chained[1])
+        there, sure = surer(direct, chained, *pair)
+        back, _ = surer(direct[::-1], chained[::-1], *pair[::-1])
+        result.append((there, sure))
     return result
+
+
+def surer(one: Sequence[np.ndarray], other: Sequence[np.ndarray], here: np.ndarray, there: np.ndarray) -> Motion:
+    """Pixel by pixel, of two estimates (forward, backward) of the flow from `here` to `there` the surer."""
+    first, second = (certainty(*ways, here, there) for ways in (one, other))
+    better = first >= second
+    return np.where(better[..., None], one[0], other[0]), np.where(better, first, second)
 
 
 def then(flow: np.ndarray, onwards: np.ndarray) -> np.ndarray:

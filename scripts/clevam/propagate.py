@@ -17,7 +17,6 @@ from clevam.orientation import as_stored
 from clevam.yuv import Format, from_rgb, quantise, subsample
 
 SEEN = 0.02  # share of a pixel that must come from what was painted in a keyframe
-PURE = 8  # power by which pixels count less that are painted in part
 SOFT = 1.0  # pixels: spread of the edge of B between keyframes
 
 
@@ -64,16 +63,17 @@ class Layers:
     def at(self, i: int) -> Layer | None:
         """The layer of frame i; None if the frame passes through as it is."""
         if f"{i:06d}" in self.edited:
-            rgb, _, alpha = self.keyframe(i)
+            _, whole, alpha = self.keyframe(i)
             box = bounding(alpha > 0)
-            return box and Layer(cut(rgb, box), cut(alpha, box), box)
+            return box and Layer(cut(whole[..., :3], box), cut(alpha, box), box)
         return next((self._between(i, a, b, box) for a, b, box in self.motion if a < i < b), None)
 
     def _keyframe(self, i: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Edited RGB [H, W, 3] 0..1, mask [H, W] 0 or 1, and the feathered one, of a keyframe."""
-        edited = images.read_rgb(self.edited[f"{i:06d}"], self.size).astype(np.float32) / 255
-        mask = self._mask(self.masks[f"{i:06d}"])
-        return edited, mask.astype(np.float32), feather(mask, 0, self.rim + 1)
+        """Of a keyframe what is painted, 0 elsewhere, and all of it, both RGB 0..1 and weight [H, W, 4]; its feathered
+        mask [H, W]."""
+        mask, edited = self._mask(self.masks[f"{i:06d}"]), images.read_rgb(self.edited[f"{i:06d}"], self.size)
+        whole = np.dstack([edited.astype(np.float32) / 255, np.ones(mask.shape, np.float32)])
+        return whole * mask[..., None], whole, feather(mask, 0, self.rim + 1)
 
     def _mask(self, path: str | Path) -> np.ndarray:
         """Where a label map says that A is, bool [H, W]."""
@@ -93,35 +93,27 @@ class Layers:
         alpha, mask = cut(feather(mask, 0, self.rim + 1), room), cut(mask, room)
         # What lies beyond the box in which motion was measured moves on as its edge does.
         offset = [room[0] - box[0], room[1] - box[1], room[2], room[3]]
-        inside, beside, share = Mean(), Mean(), 0.0
+        own, seen = 0.0, 0.0
         for k, ways in zip((a, b), flow.weighed(motion, i, a, b), strict=True):
             way, weight = (cut(each, offset, "edge") for each in ways)
-            rgb, painted, _ = (flow.warp(picture, way, at=room[:2]) for picture in self.keyframe(k))
-            share = share + weight * painted
-            # Where a pixel is B only in part, the rest is what was beside it in the keyframe.
-            inside.add(rgb, weight * painted**PURE)
-            beside.add(rgb, weight * (1 - painted))
-        # Softer than a mask, which is right by a pixel at best: the source's A must not show at the edge of B.
+            painted, whole, _ = (flow.warp(picture, way, at=room[:2]) for picture in self.keyframe(k))
+            own, seen = own + weight[..., None] * painted, seen + weight[..., None] * whole
+        known = own[..., 3] >= SEEN
+        if not known.any():
+            return None
+        # Softer than a mask, which is right by a pixel at best: the source's A must not show at the edge of B. What is
+        # not B of a pixel there is what was beside B in the keyframes.
         soft = cv2.GaussianBlur(np.float32(mask), (0, 0), SOFT)
-        share = np.where(mask, 1, np.maximum(soft, share * (soft > 0.01)) * (alpha > 0))
-        rest = (1 - share) * alpha * beside.weight
-        rgb = share[..., None] * filled(inside.value, inside.weight >= SEEN) + rest[..., None] * beside.value
-        return Layer(rgb / np.maximum(share + rest, 1e-6)[..., None], share + rest, room)
+        share = np.where(mask, 1, np.maximum(soft, own[..., 3] * (soft > 0.01)) * (alpha > 0))[..., None]
+        beside = (1 - share) * alpha[..., None] * (seen - own)
+        weight = share + beside[..., 3:]
+        rgb = share * filled(divided(own), known) + beside[..., :3]
+        return Layer(rgb / np.maximum(weight, 1e-6), weight[..., 0], room)
 
 
-class Mean:
-    """The mean of pictures, each weighed pixel by pixel."""
-
-    def __init__(self) -> None:
-        self.total, self.weight = 0.0, 0.0
-
-    def add(self, picture: np.ndarray, weight: np.ndarray) -> None:
-        self.total = self.total + weight[..., None] * picture
-        self.weight = self.weight + weight
-
-    @property
-    def value(self) -> np.ndarray:
-        return self.total / np.maximum(self.weight, 1e-6)[..., None]
+def divided(weighed: np.ndarray) -> np.ndarray:
+    """Colours [H, W, 3] from [H, W, 4], where they are multiplied by the fourth."""
+    return weighed[..., :3] / np.maximum(weighed[..., 3:], 1e-6)
 
 
 def filled(picture: np.ndarray, known: np.ndarray) -> np.ndarray:

@@ -160,7 +160,7 @@ def test_small_steps_lead_where_one_look_at_a_repeating_pattern_cannot():
     for i in range(1, 8):
         for (found, sure), k in ((first[i - 1], 0), (last[i - 1], 8)):
             assert np.abs(interior(found) - [3 * (k - i), 0]).max() < 0.2
-            assert interior(sure).min() > 0.8
+            assert interior(sure).min() > 0.6
     direct = method(pictures[7], pictures[0])
     assert np.abs(interior(direct) - [3, 0]).max() < 0.2  # -21, as far as it can tell
 
@@ -198,6 +198,15 @@ def test_where_a_direct_look_disagrees_with_itself_the_steps_lead_to_the_keyfram
     assert np.allclose(interior(sure, 12), 1)
 
 
+def test_the_steps_lead_on_from_where_they_led_though_no_direct_look_is_right():
+    steps = {(i, i + way): (2 * way, 0) for i in range(4) for way in (1, -1)}
+    wrong = {
+        (*pair, "guess"): (9, way) for way, pairs in enumerate([[(1, 0), (2, 0)], [(0, 1), (0, 2)]]) for pair in pairs
+    }
+    first, _ = Told(steps | wrong).between()
+    assert [np.median(found[..., 0]) for found, _ in first] == [-2, -4]
+
+
 def test_where_the_steps_disagree_a_direct_look_is_taken():
     method = Told(STEPS | FIRST_STEP | {(1, 2): (0, 0), (2, 0, "guess"): (4, 4), (0, 2, "guess"): (-4, -4)})
     found, sure = method.between()[0][1]
@@ -206,13 +215,12 @@ def test_where_the_steps_disagree_a_direct_look_is_taken():
 
 
 def test_the_surer_way_is_taken_pixel_by_pixel():
-    there, back = np.zeros((2, SIDE, SIDE, 2), np.float32)
-    there[:, :24], back[:, :24] = (9, 9), (4, -4)  # the direct look: lost on the left
-    there[:, 24:], back[:, 24:] = (6, 1), (-6, -1)  # and on the right as sure as steps that are not the same
-    steps = STEPS | {(1, 2): (0, 0)}
-    steps[1, 2] = np.zeros((SIDE, SIDE, 2), np.float32)
-    steps[1, 2][:, :30] = (-3, -1)  # the steps: lost on the right
-    found, _ = Told(steps | FIRST_STEP | {(2, 0, "guess"): there, (0, 2, "guess"): back}).between()[0][1]
+    there, back, step = np.zeros((3, SIDE, SIDE, 2), np.float32)
+    there[:, :24], back[:, :24] = (9, 9), (4, -4)  # a direct look is lost on the left
+    there[:, 24:], back[:, 24:] = (6, 1), (-6, -1)
+    step[:, :30] = (-3, -1)  # the steps are lost on the right
+    method = Told(STEPS | FIRST_STEP | {(1, 2): step, (2, 0, "guess"): there, (0, 2, "guess"): back})
+    found, _ = method.between()[0][1]
     assert np.allclose(found[10:-10, 8:16], [5, 1])
     assert np.allclose(found[10:-10, 34:40], [6, 1])
 
@@ -233,7 +241,8 @@ def sideways(left: float, right: float, at: int = 24) -> np.ndarray:
 
 def test_each_step_is_the_one_of_the_place_that_was_come_to_there_and_back():
     steps = {(2, 1): sideways(10, 2), (1, 2): sideways(-3, -9, 12)}
-    method = Told(steps | {(1, 0, "guess"): sideways(1, 4), (0, 1, "guess"): sideways(-2, -6)})
+    first = {(1, 0): sideways(1, 4), (0, 1): sideways(-2, -6)}
+    method = Told(steps | first | {(*pair, "guess"): way for pair, way in first.items()})
     method.between()
     there, back = (method.guesses[pair][24, :, 0].tolist() for pair in ((2, 0), (0, 2)))
     assert there == [10 + 1] * 14 + [10 + 4] * 10 + [2 + 4] * 24
@@ -360,7 +369,8 @@ def test_weights_are_how_near_and_how_sure_the_keyframes_are_and_add_up_to_1():
 
 @pytest.mark.parametrize("sure, expected", [((1, 0), 1), ((0, 1), 0), ((0, 0), 1 / 4), ((1e-3, 1e-3), 1 / 4)])
 def test_what_is_not_sure_of_its_own_weighs_nothing_unless_the_other_is_neither(sure, expected):
-    ways = {name: (uniform(0, 0)[0], np.full((8, 12), s, np.float32)) for name, s in zip(("first", "last"), sure)}
+    first, last = ((uniform(0, 0)[0], np.full((8, 12), each, np.float32)) for each in sure)
+    ways = {"first": first, "last": last}
     (_, one), (_, other) = flow.weighed(ways, 9, 0, 12)
     assert np.allclose(one, expected, atol=5e-3)
     assert np.allclose(one + other, 1)

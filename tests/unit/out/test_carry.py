@@ -233,28 +233,19 @@ def test_a_pixel_has_the_label_that_most_of_it_has(shares, label):
     assert (drawn.tolist(), drawn.dtype) == ([[label]], np.uint8)
 
 
-def test_tools_are_used_on_masks_that_are_drawn_anew_where_they_are_given(clip, tmp_path):
-    job = Job(tmp_path, dict.fromkeys((0, 2), labels_of({1: [10, 10, 9, 8], 0: [13, 13, 2, 2]})))
-    job.move(1, [0, 2, EVERYWHERE], (0, 0), (0, 0))
-    assert np.array_equal(job.write(clip)[1], labels_of({1: [10, 10, 9, 8], 0: [13, 13, 2, 2]}))
-    assert np.array_equal(job.write(clip, tools=Tools(fill_holes=True))[1], labels_of({1: [10, 10, 9, 8]}))
-    assert job.write(clip, tools=Tools(least=69)) == {}
+def test_of_regions_that_overlap_the_one_in_front_is_seen():
+    """As masks.draw paints them: from back to front."""
+    behind, before = np.ones((6, 8)), np.zeros((6, 8))
+    before[2:4, 3:5] = 1
+    assert np.array_equal(carry.drawn(np.float32([behind, before])), 1 + before)
+    assert np.array_equal(carry.drawn(np.float32([before, behind])), 2 * behind)
 
 
-def test_without_tools_a_pixel_that_no_region_has_half_of_is_still_drawn(clip, tmp_path):
+def test_a_pixel_that_no_region_has_half_of_is_still_drawn(clip, tmp_path):
     job = Job(tmp_path, dict.fromkeys((0, 2), labels_of({1: [10, 10, 9, 8], 2: [10, 20, 9, 8]})), regions=2)
     job.move(1, [0, 2, EVERYWHERE], (0, 0), (0, 0))
     found = job.write(clip, refine=lambda picture, shares: np.stack([0.4 * shares[0], 0.35 * shares[0]]))
     assert np.array_equal(found[1], labels_of({1: [10, 10, 9, 8]}))
-
-
-def test_tools_see_one_region_at_a_time():
-    shares = carry.shares(labels_of({1: [4, 4, 10, 10], 2: [30, 20, 10, 10]}), 2)
-    found = carry.redrawn(shares * 0.6, Tools(dilate=1))
-    assert (found.shape, found.dtype) == (shares.shape, np.float32)
-    assert [np.argwhere(one).min(0).tolist() for one in found] == [[3, 3], [19, 29]]
-    assert [one.sum() for one in found] == [100 + 40] * 2
-    assert not carry.redrawn(shares * 0.5, Tools()).any()
 
 
 # ---- known of every frame ----------------------------------------------------------------------------------------
@@ -268,6 +259,12 @@ def test_masks_that_are_known_are_written_as_the_tools_make_them(tmp_path):
         assert list(found) == [3, 7]
         assert [(found[3] == label).sum() for label in (1, 2)] == [100 + more] * 2
         assert found[7].min() == 2
+
+
+def test_a_frame_without_a_has_no_file(tmp_path):
+    maps = {"000001": labels_of({}), "000002": labels_of({1: [4, 4, 2, 2]}), "000003": labels_of({1: [4, 4, 3, 3]})}
+    carry.copy(maps.items(), str(tmp_path / "0000"), regions=1, tools=Tools(least=9))
+    assert list(written(tmp_path / "0000", 1)) == [3]
 
 
 def test_without_known_masks_the_folder_is_empty(tmp_path):

@@ -305,7 +305,7 @@ def test_masks_and_motion_are_read_from_the_folder_of_the_frames_block(tmp_path)
     job = Job(tmp_path, {98: [10, 8, 6, 5], 102: [10, 8, 6, 5]})
     interval = (98, 102, [0, 0, 40, 30])
     for i, x in ((99, 10), (101, 20)):
-        job.move(i, interval, [x, 8, 6, 5], (0, 0), (0, 0))
+        job.move(i, interval, [x, 8, 6, 5], (10 - x, 0), (10 - x, 0))
     for name in KINDS.values():
         (tmp_path / name / "0001").mkdir()
     for name, suffix in (("between", "png"), ("flow", "npz")):
@@ -315,6 +315,12 @@ def test_masks_and_motion_are_read_from_the_folder_of_the_frames_block(tmp_path)
         options[kind] |= {"0001": str(tmp_path / name / "0001")}
     layers = Layers(job.index, **options)
     assert [propagate.bounding(weight_of(layers.at(i)) == 1)[0] for i in (99, 101)] == [10, 20]
+
+
+def test_a_mask_where_motion_finds_nothing_painted_has_no_layer(tmp_path):
+    job = Job(tmp_path, {0: [10, 8, 6, 5], 2: [18, 8, 6, 5]})
+    job.move(1, (0, 2, [0, 0, 60, 40]), [30, 20, 5, 5], (-4, 0), (4, 0))
+    assert job.layers().at(1) is None
 
 
 SOURCE = (255, 0, 255)
