@@ -73,6 +73,8 @@ rule segmented:
 rule film:
     input:
         index=lambda wildcards: ancient(f"keyframes/{FINDS[wildcards.find].video}/index.json"),
+        # Waited for, since masks between keyframes follow from it.
+        plan="plan/{find}.json",
         masks=lambda wildcards: pictures("masks", wildcards.find, FINDS[wildcards.find].video),
         between=lambda wildcards: frames_between(wildcards.find),
     output:

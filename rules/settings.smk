@@ -474,8 +474,8 @@ def warn_of_masks():
 
 def frames_between(find):
     """The folders of the masks between keyframes."""
-    # A checkpoint that only jobs further up ask is missed.
-    chosen_of(find)
+    # A checkpoint that only jobs further up ask is missed. (`choose` is asked by those that draw the keyframes' masks: by
+    # two at once, and one of them would be given the old choice.)
     plan_of(find)
     return [f"masks_frames/{find}/{block}" for block in index_of(FINDS[find].video)["blocks"]]
 

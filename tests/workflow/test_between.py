@@ -35,6 +35,13 @@ def test_masks_between_follow_the_object_and_come_out_as_a_video(project, scene,
     assert all(np.array_equal(filmed[i], 255 * labels(project, i)) for i in BETWEEN)
 
 
+def test_the_masks_video_of_other_keyframes_waits_for_their_masks(project):
+    ran = project("masks_video", **edit(range=[0.0, 0.5]))
+    assert ran.status == 0, ran.text
+    filmed = [planes[0].any() for planes in streams.frames(project / "masks_video/ball.mkv")]
+    assert filmed == [True] * 13 + [False] * 47
+
+
 def test_tools_for_masks_work_on_every_frame(project, scene):
     ran = project("masks_frames/ball/0000", masks={"dilate": 3})
     assert ran.status == 0, ran.text
