@@ -107,8 +107,10 @@ def rebuilt(pictures: list[np.ndarray], folder: Path) -> list[np.ndarray]:
     """All but the outer two of some pictures, made from these alone and the motion between, through flow files."""
     gray, last = [cv2.cvtColor(p, cv2.COLOR_RGB2GRAY) for p in pictures], len(pictures) - 1
     box, ends, result = [0, 0, *gray[0].shape[::-1]], (pictures[0], pictures[-1]), []
-    for i, pair in enumerate(zip(*flow.between(gray, flow.Dis("medium")), strict=True), 1):
-        flow.write(folder / "motion.npz", *pair)
+    look = flow.Dis("medium")
+    gray = [flow.thinned(picture, look.step) for picture in gray]
+    for i, pair in enumerate(zip(*flow.between(gray, look), strict=True), 1):
+        flow.write(folder / "motion.npz", *pair, look.step)
         ways = flow.weighed(flow.read(folder / "motion.npz", box), i, 0, last)
         parts = (
             weight[..., None] * flow.warp(np.float32(end), way) for end, (way, weight) in zip(ends, ways, strict=True)

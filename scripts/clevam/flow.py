@@ -22,9 +22,9 @@ from clevam.orientation import upright
 
 UNIT = 32
 STEP = 2  # pixels between stored displacements
-AGREEMENT = 0.5  # pixels of forward-backward disagreement at which a displacement is half sure
+AGREEMENT = 1.0  # samples of forward-backward disagreement at which a displacement is half sure
 LEAST = 1e-3  # certainty of what is not sure at all: where neither keyframe is, the nearer counts
-LIKENESS = 3.0  # grey levels of difference between both ends at which it is
+LIKENESS = 5.0  # grey levels of difference between both ends at which it is
 
 _PRESETS = {
     "ultrafast": cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST,
@@ -37,11 +37,19 @@ class Dis:
     """Dense inverse search (Kroeger et al., ECCV 2016), on brightness."""
 
     look = staticmethod(video.luma8)
+    step = STEP
 
     def __init__(self, preset: str) -> None:
         # A step to the next frame is found by the fastest as well as by the others. There have to be two anyway: OpenCV
         # 5.0 crashes where one object is asked with a guess and then without, in another size.
-        self.step, self.refine = (cv2.DISOpticalFlow_create(_PRESETS[name]) for name in ("ultrafast", preset))
+        self.near, self.far = (cv2.DISOpticalFlow_create(_PRESETS[name]) for name in ("ultrafast", preset))
+        for search in (self.near, self.far):
+            # It would halve what it sees once more.
+            search.setFinestScale(search.getFinestScale() - 1)
+        # Small patches and no smoothing of what they find: motion ends where things do, and in two thirds of the time.
+        self.far.setPatchSize(6)
+        self.far.setPatchStride(4)
+        self.far.setVariationalRefinementIterations(0)
 
     def __call__(self, here: np.ndarray, there: np.ndarray, guess: np.ndarray | None = None) -> np.ndarray:
         """Flow float32 [H, W, 2] from `here` to `there`, both uint8 [H, W]; guess: where the search begins."""
@@ -50,9 +58,7 @@ class Dis:
         room = [0, 0, max(width, 64), max(height, 64)]
         pair = cut(here, room, "edge"), cut(there, room, "edge")
         # The guess is overwritten.
-        flow = (
-            self.step.calc(*pair, None) if guess is None else self.refine.calc(*pair, cut(guess, room, "edge").copy())
-        )
+        flow = self.near.calc(*pair, None) if guess is None else self.far.calc(*pair, cut(guess, room, "edge").copy())
         return flow[:height, :width]
 
 
@@ -60,7 +66,7 @@ def measure(path: str, target: str, *, index: dict, motion: list, frames: list[i
     """Write the flow of the frames [first, last] of a block that lie strictly between two keyframes into `target`.
 
     motion: [first, last, box] per pair of keyframes (plan.json); pairs without a box have nothing to carry.
-    method: a Dis or a Raft; its `look` says what it sees of a frame.
+    method: a Dis or a Raft; its `look` says what it sees of a frame, its `step` how many pixels apart.
     """
     with replacing(target) as folder:
         folder.mkdir()
@@ -68,18 +74,27 @@ def measure(path: str, target: str, *, index: dict, motion: list, frames: list[i
             inside = [i for i in range(max(a + 1, frames[0]), min(b, frames[1] + 1))]
             if not inside:
                 continue
-            pictures = dict(_crops(path, index, {a, b, *inside}, box, method.look))
+            pictures = dict(_crops(path, index, {a, b, *inside}, box, method))
             first, last = between([pictures[i] for i in (a, *inside, b)], method)
             for i, *pair in zip(inside, first, last, strict=True):
-                write(folder / f"{i:06d}.npz", *pair)
+                write(folder / f"{i:06d}.npz", *pair, method.step)
 
 
-def _crops(path: str, index: dict, wanted: set[int], box: Box, look: Callable) -> Iterator[tuple[int, np.ndarray]]:
-    """(frame number, what `look` sees of it inside the upright box) of the wanted frames."""
+def _crops(path: str, index: dict, wanted: set[int], box: Box, method: Callable) -> Iterator[tuple[int, np.ndarray]]:
+    """(frame number, what the method sees of it inside the upright box) of the wanted frames."""
     facts = index["stream"]
     for i, frame in video.frames(path, min(wanted), max(wanted), index):
         if i in wanted:
-            yield i, cut(upright(look(frame, facts), facts), box)
+            yield i, thinned(cut(upright(method.look(frame, facts), facts), box), method.step)
+
+
+def thinned(picture: np.ndarray, step: int) -> np.ndarray:
+    """[H, W, ...] with every `step` pixels averaged into one; the last ones are repeated where they do not suffice."""
+    height, width = picture.shape[:2]
+    small = -(-width // step), -(-height // step)
+    return cv2.resize(
+        cut(picture, [0, 0, small[0] * step, small[1] * step], "edge"), small, interpolation=cv2.INTER_AREA
+    )
 
 
 Motion = tuple[np.ndarray, np.ndarray]  # flow float32 [H, W, 2] and its certainty, float32 [H, W] 0..1
@@ -126,7 +141,8 @@ def then(flow: np.ndarray, onwards: np.ndarray) -> np.ndarray:
 
 def certainty(forward: np.ndarray, backward: np.ndarray, here: np.ndarray, there: np.ndarray) -> np.ndarray:
     """How far the flow `forward` from `here` to `there` is to be trusted, float32 [H, W] 0..1."""
-    error = np.linalg.norm(then(forward, backward), axis=-1)
+    x, y = cv2.split(then(forward, backward))
+    error = np.sqrt(x * x + y * y)  # OpenCV's own is not the same to the last bit every time
     # What left the box has no way back, but its edge, repeated, would pretend that it has.
     inside = warp(np.ones_like(error), forward, cv2.BORDER_CONSTANT)
     unlike = np.abs(warp(there.astype(np.float32), forward) - here)
@@ -149,32 +165,39 @@ def warp(
     return cv2.remap(picture, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=border)
 
 
-def write(path: Path, first: tuple[np.ndarray, np.ndarray], last: tuple[np.ndarray, np.ndarray]) -> None:
-    """Store (flow, certainty) towards the keyframe before and the one after, thinned to every STEP-th pixel."""
+def write(path: Path, first: Motion, last: Motion, step: int = 1) -> None:
+    """Store motion towards the keyframe before and the one after at every STEP-th pixel, given at every `step`-th."""
     arrays = {}
     for name, (flow, sure) in {"first": first, "last": last}.items():
-        height, width = sure.shape
-        small = (-(-width // STEP), -(-height // STEP))
-        thin = cv2.resize(flow, small, interpolation=cv2.INTER_AREA) * UNIT
-        arrays[name] = np.clip(np.rint(thin), -32768, 32767).astype(np.int16)
-        arrays[f"{name}_sure"] = np.rint(cv2.resize(sure, small, interpolation=cv2.INTER_AREA) * 255).astype(np.uint8)
+        arrays[name] = _rounded(thinned(flow, STEP // step) * (step * UNIT), np.int16)
+        arrays[f"{name}_sure"] = _rounded(thinned(sure, STEP // step) * 255, np.uint8)
     np.savez_compressed(path, **arrays)
 
 
-def read(path: Path, box: Box) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """{"first", "last"}: (flow float32 [H, W, 2], certainty float32 [H, W]) at the full size of the motion box."""
-    size = (box[2], box[3])
+def _rounded(values: np.ndarray, dtype: type) -> np.ndarray:
+    """To whole numbers, as far as they go."""
+    limits = np.iinfo(dtype)
+    return np.clip(np.rint(values), limits.min, limits.max).astype(dtype)
+
+
+def read(path: Path, box: Box) -> dict[str, Motion]:
+    """{"first", "last"}: motion at every pixel of its box."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             return {
                 name: (
-                    cv2.resize(stored[name].astype(np.float32) / UNIT, size),
-                    cv2.resize(stored[f"{name}_sure"].astype(np.float32) / 255, size),
+                    _enlarged(stored[name].astype(np.float32) / UNIT, box),
+                    _enlarged(stored[f"{name}_sure"].astype(np.float32) / 255, box),
                 )
                 for name in ("first", "last")
             }
     except Exception:  # zipfile and zlib have a dozen ways to say that bytes are damaged
         raise UserError(f"{path}: missing or damaged; delete the folder {path.parent} and run again") from None
+
+
+def _enlarged(thin: np.ndarray, box: Box) -> np.ndarray:
+    """The inverse of `thinned` by STEP."""
+    return cv2.resize(thin, None, fx=STEP, fy=STEP)[: box[3], : box[2]]
 
 
 def weighed(motion: dict[str, Motion], i: int, a: int, b: int) -> list[Motion]:

@@ -20,6 +20,7 @@ class Raft:
     """
 
     look = staticmethod(video.rgb8)
+    step = 1
 
     def __init__(self, weights: str, device: str) -> None:
         state = read_state(weights, "models.flow")

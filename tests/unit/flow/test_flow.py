@@ -32,6 +32,17 @@ def gray(scene: Scene, t: int) -> np.ndarray:
     return cv2.cvtColor(scene.frame(t), cv2.COLOR_RGB2GRAY)
 
 
+def found_in(scene: Scene, *times: int) -> tuple[list[flow.Motion], list[flow.Motion]]:
+    """`between` of some frames as the stage sees them, thinned, in pixels and at every pixel."""
+    method = flow.Dis("medium")
+    seen = [flow.thinned(gray(scene, t), method.step) for t in times]
+    ways = flow.between(seen, method)
+    return tuple(
+        [tuple(cv2.resize(p, SIZE[::-1]) * k for p, k in zip(pair, (2, 1), strict=True)) for pair in way]
+        for way in ways
+    )
+
+
 def measure(path: Path, target: Path, motion: list, frames: tuple[int, int] = (0, 99)) -> list[str]:
     """The names of the files that it writes."""
     options = {"index": index_of(path), "frames": list(frames), "method": flow.Dis("medium")}
@@ -72,7 +83,7 @@ def test_nothing_moves_among_pictures_that_are_the_same():
 
 def test_what_leaves_the_picture_is_not_sure():
     sure = motion(texture(), texture(shift=(7, 0)))[1]
-    assert sure[24:-24, -6:].max() < 0.05
+    assert sure[24:-24, -6:].max() < 0.1
     assert sure[24:-24, 24:-24].min() > 0.7
 
 
@@ -87,7 +98,7 @@ def test_ground_that_an_object_comes_to_cover_is_not_sure():
 
 def test_true_motion_of_a_scene_is_found_where_nothing_is_hidden():
     scene = Scene.random(900_049, size=SIZE, frames=13)
-    ends = zip((0, 12), flow.between([gray(scene, t) for t in range(13)], flow.Dis("medium")), strict=True)
+    ends = zip((0, 12), found_in(scene, *range(13)), strict=True)
     for k, ways in ends:
         assert len(ways) == 11
         for i in (1, 6, 11):
@@ -96,7 +107,7 @@ def test_true_motion_of_a_scene_is_found_where_nothing_is_hidden():
             assert error[~hidden].mean() < 0.5
             assert sure[~hidden].mean() > 0.75
             if abs(i - k) > 1:
-                assert sure[hidden].mean() < 0.1
+                assert sure[hidden].mean() < 0.25
 
 
 def test_every_inner_picture_has_its_own_motion_to_either_end_in_their_order():
@@ -127,7 +138,7 @@ def test_what_is_between_two_pictures_does_not_depend_on_what_was_asked_before()
 def test_a_picture_at_the_other_end_of_a_jump_is_found():
     """A block of frames begins far from the keyframe before it."""
     scene = Scene.random(900_049, size=SIZE, frames=13)
-    found, sure = flow.between([gray(scene, t) for t in (0, 7, 8, 9)], flow.Dis("medium"))[0][0]
+    found, sure = found_in(scene, 0, 7, 8, 9)[0][0]
     error, hidden = np.linalg.norm(found - scene.flow(7, 0), axis=-1), scene.occlusion(7, 0)
     assert np.linalg.norm(scene.flow(7, 0), axis=-1)[~hidden].max() > 9
     assert error[~hidden].mean() < 0.5
@@ -304,8 +315,8 @@ def certainty(forward=(0, 0), backward=(0, 0), here=FLAT, there=FLAT) -> np.ndar
     return flow.certainty(*(uniform(*way, here.shape[:2])[0] for way in (forward, backward)), here, there)
 
 
-@pytest.mark.parametrize("error, expected", [(0, 1), (0.25, 2 / 3), (0.5, 1 / 2), (1.5, 1 / 4), (4.5, 1 / 10)])
-def test_half_a_pixel_of_disagreement_is_half_sure_and_more_is_less(error, expected):
+@pytest.mark.parametrize("error, expected", [(0, 1), (0.5, 2 / 3), (1, 1 / 2), (3, 1 / 4), (9, 1 / 10)])
+def test_one_sample_of_disagreement_is_half_sure_and_more_is_less(error, expected):
     sure = certainty(forward=(3, 4), backward=(-3, error - 4))
     assert sure.dtype == np.float32
     assert np.allclose(interior(sure, 8), expected)
@@ -316,7 +327,7 @@ def test_the_way_back_is_asked_for_where_the_way_there_leads():
     back[:, 30:] = (-10, 0)
     sure = flow.certainty(there, back, FLAT, FLAT)
     assert np.allclose(sure[:, 20:49], 1)
-    assert sure[:, :19].max() < 0.05
+    assert sure[:, :19].max() < 0.1
 
 
 def test_what_leaves_the_box_is_not_sure_though_its_way_back_would_agree():
@@ -324,7 +335,7 @@ def test_what_leaves_the_box_is_not_sure_though_its_way_back_would_agree():
     assert (np.allclose(sure[:, :53], 1), sure[:, 53:].max()) == (True, 0)
 
 
-@pytest.mark.parametrize("by, expected", [(0, 1), (3, 1 / 2), (6, 1 / 16), (-6, 1 / 16), (100, 0)])
+@pytest.mark.parametrize("by, expected", [(0, 1), (5, 1 / 2), (10, 1 / 16), (-10, 1 / 16), (100, 0)])
 def test_where_the_brightness_differs_what_agrees_is_not_sure(by, expected):
     assert np.allclose(certainty(there=(FLAT.astype(int) + by).astype(np.uint8)), expected, atol=1e-6)
 
@@ -343,14 +354,14 @@ def test_both_ends_are_compared_where_the_motion_leads():
 
 def test_colours_differ_by_the_mean_of_their_three_channels():
     here = np.dstack([FLAT] * 3)
-    there = here + np.uint8([9, 0, 0])
+    there = here + np.uint8([15, 0, 0])
     assert np.allclose(certainty(here=here, there=there), 1 / 2)
 
 
 def test_only_the_place_that_differs_is_unsure_and_a_single_pixel_of_noise_is_forgiven():
     there = FLAT.copy()
     there[10:30, 10:30] = 150
-    there[20, 50] += 6
+    there[20, 50] += 10
     sure = certainty(there=there)
     assert sure[10:30, 10:30].max() < 0.01
     assert sure[20, 50] > 0.9
