@@ -39,14 +39,15 @@ def read_labels(path: str | Path, regions: int, size: tuple[int, int] | None = N
 
 
 def labels_of_levels(gray: np.ndarray, regions: int, where: str) -> np.ndarray:
-    """uint8 [H, W] labels 0..N from gray values near N + 1 evenly spaced levels from 0 to 255."""
-    step = 255 / regions
-    labels = np.rint(gray / step).astype(np.uint8)
-    if regions > 1 and np.abs(gray - labels * step).max() > 0.4 * step:
+    """uint8 [H, W] labels 0..N from uint8 values near N + 1 evenly spaced levels from 0 to 255."""
+    step, values = 255 / regions, np.arange(256)
+    labels = np.rint(values / step)
+    far = np.abs(values - labels * step) > 0.4 * step
+    if regions > 1 and far[gray].any():
         raise UserError(
             f"{where}: holds other values than labels 0 to {regions}, or {regions + 1} even steps of 0 to 255"
         )
-    return labels
+    return labels.astype(np.uint8)[gray]
 
 
 def write_png(path: str | Path, pixels: np.ndarray) -> None:

@@ -90,13 +90,14 @@ class Layers:
         if not mask.any():
             return None
         room = grow(bounding(mask), self.rim + 1, self.size)
-        alpha, mask = cut(feather(mask, 0, self.rim + 1), room), cut(mask, room)
+        mask = cut(mask, room)
+        alpha = feather(mask, 0, self.rim + 1)
         # What lies beyond the box in which motion was measured moves on as its edge does.
         offset = [room[0] - box[0], room[1] - box[1], room[2], room[3]]
         own, seen = 0.0, 0.0
         for k, ways in zip((a, b), flow.weighed(motion, i, a, b), strict=True):
             way, weight = (cut(each, offset, "edge") for each in ways)
-            painted, whole, _ = (flow.warp(picture, way, at=room[:2]) for picture in self.keyframe(k))
+            painted, whole = (flow.warp(picture, way, at=room[:2]) for picture in self.keyframe(k)[:2])
             own, seen = own + weight[..., None] * painted, seen + weight[..., None] * whole
         known = own[..., 3] >= SEEN
         if not known.any():
