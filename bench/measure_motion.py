@@ -2,6 +2,8 @@
 
 python bench/measure_motion.py demo FIRST LAST    # seeds of the demo world; figures as JSON on the last line
 python bench/measure_motion.py clip PATH          # a real clip, beside simpler ways
+python bench/measure_motion.py adaptive PATH      # adaptive keyframes beside as many that are evenly spaced
+python bench/measure_motion.py adaptive SEED      # the same on a clip of the demo world
 python bench/measure_motion.py speed SECONDS      # time, disk and memory at 1280 x 720
 python bench/measure_motion.py memory FRAMES
 """
@@ -26,6 +28,7 @@ import numpy as np  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
 from clevam import carry, flow, images, plan, propagate, video  # noqa: E402
+from clevam.adaptive import Adaptive  # noqa: E402
 from clevam.geometry import bounding, cut, feather  # noqa: E402
 from clevam.orientation import upright, upright_size  # noqa: E402
 from clevam.snap import snap  # noqa: E402
@@ -34,7 +37,7 @@ from world import Scene  # noqa: E402
 
 EVERY, SIZE, FRAMES = 12, (256, 256), 49
 DIFFERENT = 60  # grey levels in all, of two colours that can be told apart: what is white stays so
-RIM, BLOCK, MARGIN = 6, 48, 0.25  # the configuration's defaults
+RIM, BLOCK, MARGIN, UNREACHED = 6, 48, 0.25, 0.6  # the configuration's defaults
 ENCODE = {"codec": "libx264", "crf": 18.0, "preset": "medium", "lossless": False}
 
 
@@ -56,8 +59,8 @@ class Job:
         size = upright_size(facts)
         pts = [frame.pts for _, frame in video.frames(path)]
         self.index = {"stream": facts | {"upright": list(size)}, "pts": pts, "damage": None}
-        boxes = {k: bounding(masks[k]) for k in edited}
-        self.motion = [[a, b, plan.room(boxes[a], boxes[b], MARGIN, size)] for a, b in pairwise(edited)]
+        boxes = {f"{k:06d}": bounding(masks[k]) for k in edited}
+        self.motion = plan.stretches(boxes, max(edited), {}, MARGIN, size)
         self.plan = {"regions": 1, "motion": self.motion}
         self.edited, self.masks = {}, {}
         for kind, pictures, paths in (
@@ -103,17 +106,21 @@ class Job:
         return target
 
 
-def rebuilt(pictures: list[np.ndarray], folder: Path) -> list[np.ndarray]:
-    """All but the outer two of some pictures, made from these alone and the motion between, through flow files."""
-    gray, last = [cv2.cvtColor(p, cv2.COLOR_RGB2GRAY) for p in pictures], len(pictures) - 1
-    box, ends, result = [0, 0, *gray[0].shape[::-1]], (pictures[0], pictures[-1]), []
-    look = flow.Dis("medium")
+def rebuilt(pictures: list[np.ndarray], folder: Path, alone: bool = False) -> list[np.ndarray]:
+    """All but the outer two of some pictures, made from these alone and the motion between, through flow files.
+
+    alone: all but the first, from that one.
+    """
+    gray, result = [cv2.cvtColor(p, cv2.COLOR_RGB2GRAY) for p in pictures], []
+    box, ends = [0, 0, *gray[0].shape[::-1]], [0] if alone else [0, len(pictures) - 1]
+    measure, look = flow.after if alone else flow.between, flow.Dis("medium")
     gray = [flow.thinned(picture, look.step) for picture in gray]
-    for i, pair in enumerate(zip(*flow.between(gray, look), strict=True), 1):
-        flow.write(folder / "motion.npz", *pair, look.step)
-        ways = flow.weighed(flow.read(folder / "motion.npz", box), i, 0, last)
+    for i, found in enumerate(zip(*measure(gray, look), strict=True), 1):
+        flow.write(folder / "motion.npz", *found, step=look.step)
+        ways = flow.weighed(flow.read(folder / "motion.npz", box), i, *ends)
         parts = (
-            weight[..., None] * flow.warp(np.float32(end), way) for end, (way, weight) in zip(ends, ways, strict=True)
+            weight[..., None] * flow.warp(np.float32(pictures[end]), way)
+            for end, (way, weight) in zip(ends, ways, strict=True)
         )
         result.append(np.clip(np.rint(sum(parts)), 0, 255))
     return result
@@ -134,10 +141,10 @@ def demo(seeds: range) -> dict[str, float]:
             job.flow()
             job.carry()
             files = list((folder / "flow").rglob("*.npz"))
-            area = {i: box[2] * box[3] for a, b, box in job.motion if box for i in range(a + 1, b)}
+            area = {i: box[2] * box[3] for _, (a, b), box in job.motion if box for i in range(a, b + 1)}
             bytes_ += [path.stat().st_size / (2 * area[int(path.stem)]) for path in files]
             shown = frames(job.out(ENCODE | {"lossless": True}))
-            for a, b, box in (each for each in job.motion if each[2]):
+            for (a, b), _, box in (each for each in job.motion if each[2]):
                 pictures = [cut(scene.frame(t), box) for t in range(a, b + 1)]
                 for t, picture in zip(range(a + 1, b), rebuilt(pictures, folder), strict=True):
                     true = cut(masks[t], box)
@@ -187,6 +194,44 @@ def clip(path: Path) -> dict[str, float]:
             for way, made in ways.items():
                 found[way] += [psnr(p, q) for p, q in zip(part[1:-1], made, strict=True) if q is not None]
     return {way: float(np.mean(values)) for way, values in found.items()}
+
+
+def adaptive(path: Path) -> dict[str, float]:
+    """Whole frames of a clip without cuts, rebuilt from adaptive keyframes and from as many evenly spaced ones.
+
+    `mean`, and `worst`, that of the tenth of the frames that come out worst; `keyframes`, how many there are.
+    """
+    pictures, facts, found = frames(path, FRAMES), video.probe(path), Adaptive(UNREACHED, None)
+    for i, frame in video.frames(path):
+        if i < len(pictures):
+            found.see(i, frame, facts, False)
+    last = len(pictures) - 1
+    chosen = sorted({*found.reach, last}) if len(found.reach) > 1 else [0]  # as keyframes.choose does
+    spaced = [round(k) for k in np.linspace(0, last, len(chosen))]
+    result = {"keyframes": float(len(chosen))}
+    for name, keys in {"adaptive": chosen, "spaced": spaced}.items():
+        values = np.sort(values_between(pictures, keys))
+        result |= {
+            f"{name}, mean": float(values.mean()),
+            f"{name}, worst": float(values[: len(values) // 10 + 1].mean()),
+        }
+    return result
+
+
+def values_between(pictures: list[np.ndarray], keys: list[int]) -> list[float]:
+    """PSNR of all frames that are no keyframes; those after a single one come from it."""
+    result = []
+    with tempfile.TemporaryDirectory() as folder:
+        for a, b in tqdm([*pairwise(keys)] or [(0, len(pictures) - 1)], unit="stretch"):
+            made = rebuilt(pictures[a : b + 1], Path(folder), alone=len(keys) == 1)
+            result += [psnr(p, q) for p, q in zip(pictures[a + 1 :], made, strict=False)]
+    return result
+
+
+def adaptive_scene(seed: int) -> dict[str, float]:
+    with tempfile.TemporaryDirectory() as folder:
+        write_clip(Scene.random(seed, SIZE, frames=FRAMES), Path(folder) / "clip.mp4", crf=4)
+        return adaptive(Path(folder) / "clip.mp4")
 
 
 def sketched(pictures: list[np.ndarray]) -> list[np.ndarray]:
@@ -284,6 +329,7 @@ if __name__ == "__main__":
     measured = {
         "demo": lambda: demo(range(*map(int, given))),
         "clip": lambda: clip(Path(given[0])),
+        "adaptive": lambda: adaptive_scene(int(given[0])) if given[0].isdigit() else adaptive(Path(given[0])),
         "speed": lambda: speed(int(given[0])),
         "memory": lambda: memory(int(given[0])),
     }[asked]()

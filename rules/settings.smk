@@ -166,8 +166,8 @@ def tools_of(find):
 
 
 def ends(wildcards):
-    """The keyframes between which frames of a block lie."""
-    return sorted({f"{end:06d}" for a, b, box in motion_in(wildcards) if box for end in (a, b)})
+    """The keyframes beside which frames of a block lie."""
+    return sorted({f"{key:06d}" for keys, _, box in motion_in(wildcards) if box for key in keys})
 
 
 def masks_between(wildcards):
@@ -212,6 +212,7 @@ def plan_settings(wildcards):
         regions=len(find.edited),
         segments=index_of(find.video)["segments"],
         names=index_of(find.video)["keyframes"],
+        reach=index_of(find.video)["reach"],
         code=code("plan", "plan"),
     )
 
@@ -380,9 +381,13 @@ def frames_of(block):
 
 
 def motion_in(wildcards):
-    """The plan's motion boxes that touch a block."""
+    """The plan's stretches of motion that touch a block."""
     first, last = frames_of(wildcards.block)
-    return [m for m in plan_of(wildcards.find)["motion"] if m[0] <= last and m[1] >= first]
+    return [
+        [keys, frames, box]
+        for keys, frames, box in plan_of(wildcards.find)["motion"]
+        if frames[0] <= last and frames[1] >= first
+    ]
 
 
 def flow_settings(wildcards):

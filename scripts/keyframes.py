@@ -4,7 +4,9 @@ from clevam.adapter import stage
 
 with stage(snakemake) as settings:
     from clevam import keyframes
+    from clevam.adaptive import Adaptive
 
+    asked = settings["method"].get("adaptive")
     keyframes.index(
         snakemake.input[0],
         snakemake.output[0],
@@ -13,4 +15,5 @@ with stage(snakemake) as settings:
         span=settings["range"],
         strict=settings["strict"],
         block=settings["block"],
+        adaptive=Adaptive(asked["unreached"], asked["region"]) if asked else None,
     )

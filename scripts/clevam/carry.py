@@ -30,10 +30,10 @@ def write(
     with replacing(target) as folder:
         folder.mkdir()
         for i, picture in tqdm(_pictures(path, index, due), total=len(due), desc="masks between", unit="frame"):
-            a, b, box = due[i]
-            ends = [shares(images.read_labels(masks[f"{k:06d}"], regions, size), regions) for k in (a, b)]
+            keys, box = due[i]
+            ends = [shares(images.read_labels(masks[f"{k:06d}"], regions, size), regions) for k in keys]
             motion = flow.read(Path(flows) / f"{i:06d}.npz", box)
-            found = refine(cut(picture, box), carried(ends, flow.weighed(motion, i, a, b), box))
+            found = refine(cut(picture, box), carried(ends, flow.weighed(motion, i, *keys), box))
             if (labels := drawn(found)).any():
                 whole = np.zeros(size[::-1], np.uint8)
                 whole[region(box)] = labels
@@ -50,17 +50,17 @@ def copy(maps: Iterable[tuple[str, np.ndarray]], target: str, *, regions: int, t
                 images.write_labels(folder / f"{name}.png", drawn(found), regions)
 
 
-def between(plan: dict, frames: Sequence[int]) -> dict[int, tuple[int, int, Box]]:
-    """Of the frames [first, last] of a block those between keyframes with A: {number: (keyframe, next one, box)}."""
+def between(plan: dict, frames: Sequence[int]) -> dict[int, tuple[list[int], Box]]:
+    """Of the frames [first, last] of a block those beside keyframes with A: {number: (keyframes, box)}."""
     return {
-        i: (a, b, box)
-        for a, b, box in plan["motion"]
+        i: (keys, box)
+        for keys, (first, last), box in plan["motion"]
         if box
-        for i in range(max(a + 1, frames[0]), min(b, frames[1] + 1))
+        for i in range(max(first, frames[0]), min(last, frames[1]) + 1)
     }
 
 
-def _pictures(path: str, index: dict, due: Mapping[int, list]) -> Iterator[tuple[int, np.ndarray]]:
+def _pictures(path: str, index: dict, due: Mapping[int, tuple]) -> Iterator[tuple[int, np.ndarray]]:
     """(frame number, upright uint8 RGB [H, W, 3]) of the frames that are due."""
     facts = index["stream"]
     if due:
@@ -75,7 +75,7 @@ def shares(labels: np.ndarray, regions: int) -> np.ndarray:
 
 
 def carried(ends: Sequence[np.ndarray], ways: Sequence[flow.Motion], box: Box) -> np.ndarray:
-    """The share of each region in the pixels of the motion box, float32 [R, h, w], from those of both keyframes."""
+    """The share of each region in the pixels of the motion box, float32 [R, h, w], from those of its keyframes."""
     result = 0.0
     for end, (way, weight) in zip(ends, ways, strict=True):
         seen = [flow.warp(cut(one, box), way) for one in end]

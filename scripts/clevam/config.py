@@ -59,25 +59,42 @@ class Section(BaseModel):
 
 
 class Keyframes(Section):
-    """Which frames are edited; the first and the last frame of every shot always are. One of the first four."""
+    """Which frames are edited. `spaced`: as one of `every`, `seconds`, `count` and `frames` says, and the first and the
+    last frame of every shot. `adaptive`: as few as the motion allows; the first of every shot, perhaps no other."""
 
+    method: Literal["spaced", "adaptive"] = Field(
+        "spaced", description="`adaptive`: a new one where too much of the picture is no longer seen in the last"
+    )
     every: PositiveInt | None = Field(None, description="every N-th frame of a shot (12 if nothing else is given)")
     seconds: Annotated[float, Field(gt=0)] | None = Field(None, description="one every s seconds")
     count: PositiveInt | None = Field(None, description="n keyframes, spread evenly over the range")
     frames: list[NonNegativeInt] | None = Field(None, description="just these frame numbers")
+    unreached: float = Field(
+        0.6,
+        ge=0,
+        lt=1,
+        description="for `adaptive`: how much may come into view before there is a new one, as a share of the worst of "
+        "the 4 x 4 cells of a grid; less gives more keyframes",
+    )
+    region: Box | None = Field(
+        None, description="for `adaptive`: x0, y0, x1, y1 in pixels of the upright picture; only this is looked at"
+    )
     cut_threshold: float = Field(27.0, gt=0, description="a shot ends where the picture changes by more (scenedetect)")
 
     @model_validator(mode="after")
     def _one_method(self) -> "Keyframes":
-        if len(self.method()) > 1:
-            raise ValueError(f"give one of {', '.join(self.METHODS)}, not {' and '.join(self.method())}")
+        given = " and ".join(self.spacing())
+        if len(self.spacing()) > 1:
+            raise ValueError(f"give one of {', '.join(self.SPACINGS)}, not {given}")
+        if self.method == "adaptive" and given:
+            raise ValueError(f"method: adaptive finds the keyframes by itself; leave out {given}, or give unreached")
         return self
 
-    METHODS: typing.ClassVar = ("every", "seconds", "count", "frames")
+    SPACINGS: typing.ClassVar = ("every", "seconds", "count", "frames")
 
-    def method(self) -> dict[str, Any]:
-        """The keys among METHODS that are given."""
-        return {k: getattr(self, k) for k in self.METHODS if getattr(self, k) is not None}
+    def spacing(self) -> dict[str, Any]:
+        """The keys among SPACINGS that are given."""
+        return {k: getattr(self, k) for k in self.SPACINGS if getattr(self, k) is not None}
 
 
 class Masks(Section):

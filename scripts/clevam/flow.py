@@ -1,9 +1,9 @@
-"""Motion of the original video: from every frame to its two neighbouring keyframes.
+"""Motion of the original video: from every frame to its neighbouring keyframes.
 
-One file per frame, <idx>.npz, holds for each neighbour (`first`, `last`) the displacement of every second pixel of the
-motion box in units of 1/UNIT pixel, int16 [h, w, 2] in (x, y) order: the surface point seen at p in this frame is seen
-at p + displacement in the keyframe. Beside it `first_sure` and `last_sure`, uint8 [h, w], 255 where forward and
-backward flow agree and both ends look the same, and 0 where they do not.
+One file per frame, <idx>.npz, holds for each neighbour (`first`, and `last` if there is one) the displacement of every
+second pixel of the motion box in units of 1/UNIT pixel, int16 [h, w, 2] in (x, y) order: the surface point seen at p in
+this frame is seen at p + displacement in the keyframe. Beside it `first_sure` and `last_sure`, uint8 [h, w], 255 where
+forward and backward flow agree and both ends look the same, and 0 where they do not.
 """
 
 import zipfile
@@ -26,6 +26,9 @@ STEP = 2  # pixels between stored displacements
 AGREEMENT = 1.0  # samples of forward-backward disagreement at which a displacement is half sure
 LEAST = 1e-3  # certainty of what is not sure at all: where neither keyframe is, the nearer counts
 LIKENESS = 5.0  # grey levels of difference between both ends at which it is
+
+SEEK = 250  # frames from which on a gap is sought over, not decoded: about as far apart as a decoder may begin
+ENDS = ("first", "last")  # the keyframe before a frame, and the one after
 
 _PRESETS = {
     "ultrafast": cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST,
@@ -64,29 +67,31 @@ class Dis:
 
 
 def measure(path: str, target: str, *, index: dict, motion: list, frames: list[int], method: Callable) -> None:
-    """Write the flow of the frames [first, last] of a block that lie strictly between two keyframes into `target`.
+    """Write the flow of the frames [first, last] of a block that are no keyframes into `target`.
 
-    motion: [first, last, box] per pair of keyframes (plan.json); pairs without a box have nothing to carry.
+    motion: [keyframes, frames, box] per stretch (plan.json); those without a box have nothing to carry.
     method: a Dis or a Raft; its `look` says what it sees of a frame, its `step` how many pixels apart.
     """
     with replacing(target) as folder:
         folder.mkdir()
-        for a, b, box in tqdm([m for m in motion if m[2]], desc="flow", unit="interval"):
-            inside = [i for i in range(max(a + 1, frames[0]), min(b, frames[1] + 1))]
+        for keys, (first, last), box in tqdm([m for m in motion if m[2]], desc="flow", unit="stretch"):
+            inside = range(max(first, frames[0]), min(last, frames[1]) + 1)
             if not inside:
                 continue
-            pictures = dict(_crops(path, index, {a, b, *inside}, box, method))
-            first, last = between([pictures[i] for i in (a, *inside, b)], method)
-            for i, *pair in zip(inside, first, last, strict=True):
-                write(folder / f"{i:06d}.npz", *pair, method.step)
+            pictures = [picture for _, picture in _crops(path, index, {*keys, *inside}, box, method)]
+            ways = (between if len(keys) == 2 else after)(pictures, method)
+            for i, *found in zip(inside, *ways, strict=True):
+                write(folder / f"{i:06d}.npz", *found, step=method.step)
 
 
 def _crops(path: str, index: dict, wanted: set[int], box: Box, method: Callable) -> Iterator[tuple[int, np.ndarray]]:
-    """(frame number, what the method sees of it inside the upright box) of the wanted frames."""
-    facts = index["stream"]
-    for i, frame in video.frames(path, min(wanted), max(wanted), index):
-        if i in wanted:
-            yield i, thinned(cut(upright(method.look(frame, facts), facts), box), method.step)
+    """(frame number, what the method sees of it inside the upright box) of the wanted frames, in order."""
+    facts, order = index["stream"], sorted(wanted)
+    jumps = [n for n, (a, b) in enumerate(pairwise(order), 1) if b - a > SEEK]
+    for start, end in pairwise([0, *jumps, len(order)]):
+        for i, frame in video.frames(path, order[start], order[end - 1], index):
+            if i in wanted:
+                yield i, thinned(cut(upright(method.look(frame, facts), facts), box), method.step)
 
 
 def thinned(picture: np.ndarray, step: int) -> np.ndarray:
@@ -103,28 +108,47 @@ Motion = tuple[np.ndarray, np.ndarray]  # flow float32 [H, W, 2] and its certain
 
 def between(pictures: Sequence[np.ndarray], method: Callable) -> tuple[list[Motion], list[Motion]]:
     """Motion of all pictures but the outer two to the first of them, and to the last."""
+    steps, order = _steps(pictures, method), range(len(pictures))
+    return towards(pictures, order[:-1], steps, method), towards(pictures, order[:0:-1], steps, method)[::-1]
+
+
+def after(pictures: Sequence[np.ndarray], method: Callable) -> tuple[list[Motion]]:
+    """Motion of all pictures but the first to that one."""
+    return (towards(pictures, range(len(pictures)), _steps(pictures, method), method),)
+
+
+def _steps(pictures: Sequence[np.ndarray], method: Callable) -> dict[tuple[int, int], np.ndarray]:
+    """The flow between neighbours, both ways: {(from, to): flow}."""
     steps = {}
     for i, (here, there) in enumerate(pairwise(pictures)):
         steps[i, i + 1], steps[i + 1, i] = method(here, there), method(there, here)
-    order = range(len(pictures))
-    return towards(pictures, order, steps, method), towards(pictures, order[::-1], steps, method)[::-1]
+    return steps
 
 
 def towards(pictures: Sequence[np.ndarray], order: Sequence[int], steps: dict, method: Callable) -> list[Motion]:
-    """Motion to the first of `order` of all pictures that follow but the last.
-
-    What is found for one picture and the step to it from the next lead from there as well (the chained estimate). It is
-    also where the search for that one begins (the direct one). Pixel by pixel the surer of both is taken. The way back,
-    by which they are judged, is chained.
-    """
+    """Motion to the first of `order` of all pictures that follow."""
     key, result = order[0], []
-    there = back = np.zeros((*pictures[key].shape[:2], 2), np.float32)
-    for before, i in pairwise(order[:-1]):
-        pair = pictures[i], pictures[key]
-        chained, back = then(steps[i, before], there), then(back, steps[before, i])
-        there, sure = surer([chained, method(*pair, chained)], back, *pair)
-        result.append((there, sure))
+    ways = (np.zeros((*pictures[key].shape[:2], 2), np.float32),) * 2
+    for before, i in pairwise(order):
+        step = steps[i, before], steps[before, i]
+        ways, sure = further(ways, step, pictures[i], pictures[key], method)
+        result.append((ways[0], sure))
     return result
+
+
+Ways = tuple[np.ndarray, np.ndarray]  # flow there and back, both float32 [H, W, 2]
+
+
+def further(ways: Ways, step: Ways, here: np.ndarray, there: np.ndarray, method: Callable) -> tuple[Ways, np.ndarray]:
+    """The ways between `here` and the keyframe `there`, and how sure the first is, float32 [H, W] 0..1.
+
+    What was found for the picture before, `ways`, and the step to it lead there as well (the chained estimate). It is
+    also where the search begins (the direct one). Pixel by pixel the surer of both is taken. The way back, by which
+    they are judged, is chained.
+    """
+    chained, back = then(step[0], ways[0]), then(ways[1], step[1])
+    onwards, sure = surer([chained, method(here, there, chained)], back, here, there)
+    return (onwards, back), sure
 
 
 def surer(ways: Sequence[np.ndarray], back: np.ndarray, here: np.ndarray, there: np.ndarray) -> Motion:
@@ -166,10 +190,11 @@ def warp(
     return cv2.remap(picture, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=border)
 
 
-def write(path: Path, first: Motion, last: Motion, step: int = 1) -> None:
-    """Store motion towards the keyframe before and the one after at every STEP-th pixel, given at every `step`-th."""
+def write(path: Path, *ways: Motion, step: int = 1) -> None:
+    """Store motion towards the keyframe before and, if there is one, that after at every STEP-th pixel, given at every
+    `step`-th."""
     arrays = {}
-    for name, (flow, sure) in {"first": first, "last": last}.items():
+    for name, (flow, sure) in zip(ENDS, ways, strict=False):
         arrays[name] = _rounded(thinned(flow, STEP // step) * (step * UNIT), np.int16)
         arrays[f"{name}_sure"] = _rounded(thinned(sure, STEP // step) * 255, np.uint8)
     # As np.savez_compressed does it, but in half the time for as few bytes.
@@ -186,7 +211,7 @@ def _rounded(values: np.ndarray, dtype: type) -> np.ndarray:
 
 
 def read(path: Path, box: Box) -> dict[str, Motion]:
-    """{"first", "last"}: motion at every pixel of its box."""
+    """{"first", "last"}, or "first" alone: motion at every pixel of its box."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             return {
@@ -194,7 +219,8 @@ def read(path: Path, box: Box) -> dict[str, Motion]:
                     _enlarged(stored[name].astype(np.float32) / UNIT, box),
                     _enlarged(stored[f"{name}_sure"].astype(np.float32) / 255, box),
                 )
-                for name in ("first", "last")
+                for name in ENDS
+                if name in stored
             }
     except Exception:  # zipfile and zlib have a dozen ways to say that bytes are damaged
         raise UserError(f"{path}: missing or damaged; delete the folder {path.parent} and run again") from None
@@ -205,11 +231,11 @@ def _enlarged(thin: np.ndarray, box: Box) -> np.ndarray:
     return cv2.resize(thin, None, fx=STEP, fy=STEP)[: box[3], : box[2]]
 
 
-def weighed(motion: dict[str, Motion], i: int, a: int, b: int) -> list[Motion]:
-    """Frame i between the keyframes a and b: displacements to both, and weights float32 [H, W] that add up to 1.
+def weighed(motion: dict[str, Motion], i: int, *keys: int) -> list[Motion]:
+    """Frame i beside one or two keyframes: displacements to them, and weights float32 [H, W] that add up to 1.
 
     A keyframe weighs more the nearer it is and the surer the motion to it is.
     """
-    ways = [(*motion["first"], (b - i) / (b - a)), (*motion["last"], (i - a) / (b - a))]
-    weights = [near * (sure + LEAST) for _, sure, near in ways]
-    return [(way, weight / sum(weights)) for (way, _, _), weight in zip(ways, weights, strict=True)]
+    ways = list(motion.values())
+    weights = [(sure + LEAST) / abs(i - key) for (_, sure), key in zip(ways, keys, strict=True)]
+    return [(way, weight / sum(weights)) for (way, _), weight in zip(ways, weights, strict=True)]

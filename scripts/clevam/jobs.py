@@ -283,7 +283,10 @@ def _checked(job: str, find: Find) -> Find:
 
 
 def _keyframe_values(keyframes: Keyframes, span: tuple[float, float] | None) -> dict[str, Any]:
-    method = keyframes.method() or {"every": 12}
+    if keyframes.method == "adaptive":
+        method = {"adaptive": {"unreached": keyframes.unreached, "region": _plain(keyframes.region)}}
+    else:
+        method = keyframes.spacing() or {"every": 12}
     return {"method": method, "cut_threshold": keyframes.cut_threshold, "range": list(span) if span else None}
 
 
@@ -298,8 +301,8 @@ def _merged(model: type[Section], *layers: Section | None) -> Any:
     values: dict[str, Any] = {}
     for layer in layers:
         given = layer.model_dump(exclude_unset=True) if layer else {}
-        if model is Keyframes and any(k in given for k in Keyframes.METHODS):
-            values = {k: v for k, v in values.items() if k not in Keyframes.METHODS}
+        if model is Keyframes and not given.keys().isdisjoint(chosen := {"method", *Keyframes.SPACINGS}):
+            values = {k: v for k, v in values.items() if k not in chosen}
         values = merge(values, given)
     try:
         return model.model_validate(values)

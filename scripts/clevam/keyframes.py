@@ -2,11 +2,13 @@
 
 import sys
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+import av
 import numpy as np
 from scenedetect import ContentDetector, FrameTimecode
 from tqdm import tqdm
@@ -19,19 +21,27 @@ from clevam.orientation import upright, upright_size
 
 
 def index(
-    path: str, target: str, *, method: dict, cut_threshold: float, span: list[float] | None, strict: bool, block: int
-) -> None:
+    path: str, target: str, *, method: dict, cut_threshold: float, span: list[float] | None, strict: bool, block: int,
+    adaptive: Any = None,
+) -> None:  # fmt: skip
     """Write index.json for the video at `path`.
 
     method: one of {"every": frames}, {"seconds": s}, {"count": n}, {"frames": [...]}; span: [start, end] in seconds or
-    None for all; strict: raise UserError if the file is damaged; block: frames per block. The index holds `source`
-    {path, size, sha256}, `stream` (video.probe, with the `upright` [width, height]), `pts` of every frame in units of
-    the stream's time base, `shots` as [first, last] frames, `segments` (the parts of shots inside the span),
-    `keyframes` as six-digit frame numbers, `blocks`: for every block that holds frames of a segment, its keyframes,
-    and `damage`: None or {last_good, the time in seconds of the last frame before it, and reason}.
+    None for all; strict: raise UserError if the file is damaged; block: frames per block; adaptive: instead of the
+    method, an adaptive.Adaptive, which has seen nothing yet. The index holds `source` {path, size, sha256}, `stream`
+    (video.probe, with the `upright` [width, height]), `pts` of every frame in units of the stream's time base, `shots`
+    as [first, last] frames, `segments` (the parts of shots inside the span), `keyframes` as six-digit frame numbers,
+    `reach`: of each that `adaptive` chose the pixels by which things move until the next, `blocks`: for every block
+    that holds frames of a segment, its keyframes, and `damage`: None or {last_good, the time in seconds of the last
+    frame before it, and reason}.
     """
     facts = video.probe(path)
-    pts, shots, troubles = scan(path, cut_threshold)
+
+    def watch(pts: list[int], frame: av.VideoFrame, cut: bool) -> None:
+        if adaptive and within(span, seconds(pts[:1] + pts[-1:], facts)[1]):
+            adaptive.see(len(pts) - 1, frame, facts, cut)
+
+    pts, shots, troubles = scan(path, cut_threshold, watch)
     times = seconds(pts, facts)
     damage = damage_of(troubles, pts, times)
     if damage and strict:
@@ -39,7 +49,7 @@ def index(
     if damage:
         print(f"warning: {describe(path, damage)}; what can be decoded is edited", file=sys.stderr)
     segments = clip(shots, times, span)
-    chosen = choose(segments, times, method)
+    chosen = choose(segments, times, {"adaptive": list(adaptive.reach)} if adaptive else method)
     names = [f"{i:06d}" for i in chosen]
     numbers = sorted({i // block for first, last in segments for i in range(first, last + 1)})
     write_json(
@@ -51,14 +61,20 @@ def index(
             "shots": shots,
             "segments": segments,
             "keyframes": names,
+            "reach": {f"{i:06d}": far for i, far in adaptive.reach.items()} if adaptive else {},
             "blocks": {f"{b:04d}": [n for n in names if int(n) // block == b] for b in numbers},
             "damage": damage,
         },
     )
 
 
-def scan(path: str, cut_threshold: float) -> tuple[list[int], list[list[int]], list[Trouble]]:
-    """The presentation time of every frame, the shots as [first, last], and what is damaged, in one pass."""
+def scan(
+    path: str, cut_threshold: float, watch: Callable[[list[int], av.VideoFrame, bool], None] = lambda *_: None
+) -> tuple[list[int], list[list[int]], list[Trouble]]:
+    """The presentation time of every frame, the shots as [first, last], and what is damaged, in one pass.
+
+    watch: is shown the times so far, each frame, and whether a shot begins with it.
+    """
     detector = ContentDetector(threshold=cut_threshold, min_scene_len=1)
     pts, cuts, troubles = [], [], []
     for frame in tqdm(video.decoded(path, troubles), desc="keyframes: scan", unit="frame"):
@@ -74,6 +90,7 @@ def scan(path: str, cut_threshold: float) -> tuple[list[int], list[list[int]], l
         small = frame.reformat(width=256, height=max(16, 256 * frame.height // frame.width), format="bgr24")
         # The rate is a formality here: frames are counted, never timed.
         cuts += [c.frame_num for c in detector.process_frame(FrameTimecode(i, fps=25.0), small.to_ndarray())]
+        watch(pts, frame, cuts[-1:] == [i])
     if any(b <= a for a, b in pairwise(pts)):
         raise UserError(f"{path}: its frames' times do not increase; repair with `ffmpeg -i {path} -c:v ffv1 new.mkv`")
     starts = [0, *sorted(set(cuts) - {0})]
@@ -98,17 +115,25 @@ def clip(shots: list[list[int]], times: list[float], span: list[float] | None) -
     """The parts of the shots inside [start, end] seconds."""
     if span is None:
         return shots
-    inside = [i for i, t in enumerate(times) if span[0] <= t <= span[1]]
+    inside = [i for i, t in enumerate(times) if within(span, t)]
     if not inside:
         raise UserError(f"range {span} holds no frame: the video runs from 0 to {times[-1]:.3f} s")
     pieces = [[max(a, inside[0]), min(b, inside[-1])] for a, b in shots]
     return [[a, b] for a, b in pieces if a <= b]
 
 
+def within(span: list[float] | None, time: float) -> bool:
+    return span is None or span[0] <= time <= span[1]
+
+
 def choose(segments: list[list[int]], times: list[float], method: dict) -> list[int]:
     """Frame numbers to edit: those of the method, and the first and last of every segment, so that every frame of a
-    segment lies between two keyframes of the same shot."""
+    segment lies between two keyframes of the same shot. With {"adaptive": frames} the last is none where nothing but
+    the first is chosen."""
     (kind, value), *_ = method.items()
+    if kind == "adaptive":
+        lasts = {last for first, last in segments if any(first < i <= last for i in value)}
+        return sorted({*value, *(first for first, _ in segments), *lasts})
     inside = [i for first, last in segments for i in range(first, last + 1)]
     ends = {i for segment in segments for i in segment}
     if kind == "every":

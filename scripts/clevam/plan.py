@@ -32,8 +32,9 @@ def write(
 
     It holds `regions`, their number; `reference`, the keyframe that is edited first; `crops`, {name: {"box", "work"}}
     for every keyframe with A in it, where `box` is cut out and brought to `work` [width, height] pixels (short side
-    `size`, both multiples of `multiple`, one scale for all of a segment); and `motion`, [first, last, box] for
-    every pair of neighbouring keyframes of a segment, the box in which flow is measured, or null where neither has A.
+    `size`, both multiples of `multiple`, one scale for all of a segment); and `motion`, [keyframes, frames, box] for
+    every stretch of frames [first, last] beside keyframes: both neighbours, or the one before where a segment goes on
+    after its last; the box in which flow is measured, or null where neither has A.
     margin, flow_margin: shares of A's size; rim: pixels of the mask's feather, which the crop always has room for.
     """
     frame = tuple(index["stream"]["upright"])
@@ -46,7 +47,7 @@ def write(
     for first, last in index["segments"]:
         names = [n for n in index["keyframes"] if first <= int(n) <= last]
         crops |= crop({n: boxes[n] for n in names if boxes[n]}, frame, margin, rim, size, multiple)
-        motion += [[int(a), int(b), room(boxes[a], boxes[b], flow_margin, frame)] for a, b in pairwise(names)]
+        motion += stretches({n: boxes[n] for n in names}, last, index["reach"], flow_margin, frame)
     chosen = medoid(shapes) if shapes else choose(reference, crops, index["keyframes"])
     write_json(target, {"regions": regions, "reference": chosen, "crops": crops, "motion": motion})
 
@@ -69,13 +70,29 @@ def crop(
     return {name: {"box": centred(box, *cut, frame), "work": work} for name, box in boxes.items()}
 
 
-def room(a: Box | None, b: Box | None, margin: float, frame: tuple[int, int]) -> Box | None:
-    """Where motion between two keyframes is measured: around both boxes, with a margin to move in."""
+def stretches(
+    boxes: dict[str, Box | None], last: int, reach: dict[str, int], margin: float, frame: tuple[int, int]
+) -> list[list]:
+    """The `motion` of a segment that ends with frame `last`, from its keyframes' boxes."""
+    motion = []
+    for a, b in pairwise([*boxes, None]):
+        end, far = (last, reach.get(a, 0)) if b is None else (int(b) - 1, 0)
+        if end > int(a):
+            keys = [int(name) for name in (a, b) if name]
+            motion.append([keys, [int(a) + 1, end], room(boxes[a], boxes.get(b), margin, frame, far)])
+    return motion
+
+
+def room(a: Box | None, b: Box | None, margin: float, frame: tuple[int, int], reach: int = 0) -> Box | None:
+    """Where motion beside one or two keyframes is measured: around their boxes, with a margin to move in.
+
+    reach: pixels that things move where there is no other keyframe to tell.
+    """
     both = union(a, b)
     if both is None:
         return None
     largest = max(side for box in (a, b) if box for side in box[2:])
-    return grow(both, 16 + round(margin * largest), frame)
+    return grow(both, 16 + reach + round(margin * largest), frame)
 
 
 def shape(inside: np.ndarray, box: Box) -> np.ndarray:

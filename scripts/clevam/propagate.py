@@ -66,7 +66,8 @@ class Layers:
             _, whole, alpha = self.keyframe(i)
             box = bounding(alpha > 0)
             return box and Layer(cut(whole[..., :3], box), cut(alpha, box), box)
-        return next((self._between(i, a, b, box) for a, b, box in self.motion if a < i < b), None)
+        stretches = (self._between(i, keys, box) for keys, (first, last), box in self.motion if first <= i <= last)
+        return next(stretches, None)
 
     def _keyframe(self, i: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Of a keyframe what is painted, 0 elsewhere, and all of it, both RGB 0..1 and weight [H, W, 4]; its feathered
@@ -79,8 +80,8 @@ class Layers:
         """Where a label map says that A is, bool [H, W]."""
         return images.read_labels(path, self.regions, self.size) > 0
 
-    def _between(self, i: int, a: int, b: int, box: Box) -> Layer | None:
-        """Both keyframes warped to frame i, weighted by how sure their motion is and how near they are."""
+    def _between(self, i: int, keys: list[int], box: Box) -> Layer | None:
+        """The keyframes beside frame i warped to it, weighted by how sure their motion is and how near they are."""
         block, name = f"{i // self.block:04d}", f"{i:06d}"
         path = Path(self.between[block]) / f"{name}.png"
         if not path.exists():
@@ -95,7 +96,7 @@ class Layers:
         # What lies beyond the box in which motion was measured moves on as its edge does.
         offset = [room[0] - box[0], room[1] - box[1], room[2], room[3]]
         own, seen = 0.0, 0.0
-        for k, ways in zip((a, b), flow.weighed(motion, i, a, b), strict=True):
+        for k, ways in zip(keys, flow.weighed(motion, i, *keys), strict=True):
             way, weight = (cut(each, offset, "edge") for each in ways)
             painted, whole = (flow.warp(picture, way, at=room[:2]) for picture in self.keyframe(k)[:2])
             own, seen = own + weight[..., None] * painted, seen + weight[..., None] * whole

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 import streams
+from clevam.files import read_json
 from conftest import edit
 
 BETWEEN = [i for i in range(60) if i not in (0, 20, 40, 59)]
@@ -64,6 +65,24 @@ def test_a_painted_mask_carries_to_the_frames_around_it(project):
     ran = project("masks_frames/ball/0000", **flow)
     assert ran.jobs == {"mask": 1, "plan": 1, "carried": 1}
     assert 0 < (whole & ~labels(project, 21)).sum() < 0.2 * whole.sum()
+
+
+def test_a_shot_with_one_keyframe_is_edited_on_all_its_frames(project, scene):
+    """Also on those of a block without a keyframe, which begins with frame 48."""
+    changes = edit(range=[44 / 24, 50 / 24], keyframes={"method": "adaptive"}, masks={"between": "flow"})
+    ran = project(**changes)
+    assert ran.status == 0, ran.text
+    index = read_json(project / "keyframes/ball/index.json")
+    assert (index["segments"], index["keyframes"]) == ([[44, 50]], ["000044"])
+    before, after = streams.frames(project / "clip.mp4"), streams.frames(project / "out/ball.mp4")
+    for i in range(60):
+        changed = streams.changed(before[i][0], after[i][0])
+        assert changed[scene.labels(i) == 1].mean() > 0.8 if 44 <= i <= 50 else not changed.any()
+    assert np.mean([overlap(labels(project, i), scene.labels(i) == 1) for i in range(45, 51)]) > 0.95
+    assert "Nothing to be done" in project("--dry-run", **changes).text
+    ran = project("masks_video", **edit(**changes["videos"]["ball"] | {"masks": {"between": "segment"}}))
+    assert ran.status == 0, ran.text
+    assert np.mean([overlap(labels(project, i), scene.labels(i) == 1) for i in range(45, 51)]) > 0.9
 
 
 def test_the_result_changes_inside_the_feathered_masks_and_nowhere_else(finished, scene):

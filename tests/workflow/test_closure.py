@@ -10,7 +10,8 @@ from conftest import ROOT
 
 VIDEO = {"video", "damage", "yuv", "orientation"}
 STAGES = {
-    "keyframes": {"keyframes", "images", *VIDEO},
+    "keyframes": {"keyframes", "adaptive", "flow", "geometry", "images", *VIDEO},
+    "extract": {"keyframes", "images", *VIDEO},
     "candidates": {"locate", "candidates", "images", "finder", "detector", "segmenter", "states", "device", *VIDEO},
     "attributed": {
         "attribution",

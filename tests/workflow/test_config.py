@@ -180,6 +180,23 @@ def test_a_keyframe_method_of_a_video_replaces_the_sections():
 
 
 @pytest.mark.parametrize(
+    ("whole", "own", "method"),
+    [
+        ({}, {}, {"every": 12}),
+        ({"method": "adaptive"}, None, {"adaptive": {"unreached": 0.6, "region": None}}),
+        ({"every": 5}, {"method": "adaptive"}, {"adaptive": {"unreached": 0.6, "region": None}}),
+        ({"method": "adaptive", "unreached": 0.3}, {"region": [1, 2, 3, 4]},
+         {"adaptive": {"unreached": 0.3, "region": [1, 2, 3, 4]}}),
+        ({"method": "adaptive", "region": [1, 2, 3, 4]}, {"every": 5}, {"every": 5}),
+        ({"method": "spaced", "unreached": 0.3}, {}, {"every": 12}),
+    ],
+)  # fmt: skip
+def test_keyframes_are_recorded_by_what_their_method_uses_and_no_more(whole, own, method):
+    resolved = resolve({"keyframes": whole, "videos": {"dog": DOG | {"keyframes": own}}})
+    assert resolved.clips["dog"].keyframes["method"] == method
+
+
+@pytest.mark.parametrize(
     ("text", "find", "replace"),
     [
         ("replace the dog with a red fox", "the dog", "a red fox"),
@@ -310,6 +327,15 @@ def test_names_that_could_leave_the_folder_or_be_patterns_are_refused(name):
             {"keyframes": {"every": 2, "count": 3}},
             "videos.dog.keyframes: give one of every, seconds, count, frames",
         ),
+        (
+            {"keyframes": {"method": "adaptive", "every": 2}},
+            "videos.dog.keyframes: method: adaptive finds the keyframes by itself; leave out every, or give unreached",
+        ),
+        (
+            {"keyframes": {"method": "adaptive", "region": [5, 5, 5, 9]}},
+            r"videos.dog.keyframes.region: box \[5.0, 5.0, 5.0, 9.0\] is empty: give x0, y0, x1, y1",
+        ),
+        ({"keyframes": {"unreached": 1}}, "videos.dog.keyframes.unreached: should be less than 1, not 1"),
         ({"range": [3, 2]}, r"config: videos.dog: range \[3.0, 2.0\] must run forward from 0 or later"),
         (
             {"find": None, "replace": None, "box": None, "regions": [{"find": "a", "replace": "b"}, {"find": "c"}]},

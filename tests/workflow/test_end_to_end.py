@@ -42,8 +42,8 @@ def test_keyframes_change_inside_the_feathered_mask_and_nowhere_else(finished, s
 def test_frames_between_change_around_the_object_and_nowhere_else(finished, scene):
     before, after = streams.frames(finished / "clip.mp4"), streams.frames(finished / "out/ball.mp4")
     motion = read_json(finished / "plan/ball.json")["motion"]
-    for a, b, (x, y, width, height) in motion:
-        for i in range(a + 1, b):
+    for _, (first, last), (x, y, width, height) in motion:
+        for i in range(first, last + 1):
             changed = streams.changed(before[i][0], after[i][0])
             assert changed[scene.labels(i) == 1].mean() > 0.7
             changed[max(y - 6, 0) : y + height + 6, max(x - 6, 0) : x + width + 6] = False

@@ -50,6 +50,8 @@ EDGES = {
         ({"masks": {"threshold": 0.9, "pick": "largest"}}, {}),  # of words, and here A is in files
         ({"masks": {"between": "flow"}}, {"carried": 2, "out": 1}),
         ({"masks": {"between": "segment"}}, {"segmented": 2, "out": 1}),
+        ({"keyframes": {"unreached": 0.3, "region": [0, 0, 9, 9]}}, {}),  # of adaptive ones, and here they are spaced
+        (edit(keyframes={"method": "adaptive"}), {"keyframes": 1}),  # a checkpoint: the rest follows
         ({"masks": {"feather": 7}}, {"plan": 1}),  # then all edits, and flow only where the plan differs
         ({"runtime": {"device": "cpu", "offload": "model", "batch": 4}}, {}),
         ({"runtime": {"dtype": "bfloat16"}}, INVERT | EDIT),

@@ -43,6 +43,11 @@ def found_in(scene: Scene, *times: int) -> tuple[list[flow.Motion], list[flow.Mo
     )
 
 
+def stretch(a: int, b: int, box: list | None) -> list:
+    """The frames between two keyframes, as plan.json has them."""
+    return [[a, b], [a + 1, b - 1], box]
+
+
 def measure(path: Path, target: Path, motion: list, frames: tuple[int, int] = (0, 99)) -> list[str]:
     """The names of the files that it writes."""
     options = {"index": index_of(path), "frames": list(frames), "method": flow.Dis("medium")}
@@ -133,6 +138,19 @@ def test_what_is_between_two_pictures_does_not_depend_on_what_was_asked_before()
     for _ in range(2):
         again = [array for ways in flow.between(pictures, used) for pair in ways for array in pair]
         assert all(np.array_equal(a, b) for a, b in zip(fresh, again, strict=True))
+
+
+def test_after_a_last_keyframe_every_picture_has_its_motion_to_that():
+    shifts = [(0, 0), (2, 0), (5, 1), (6, -3)]
+    (ways,) = flow.after([texture(shift=shift) for shift in shifts], flow.Dis("medium"))
+    medians = [np.median(interior(found), axis=(0, 1)) for found, _ in ways]
+    assert np.allclose(medians, -np.float32(shifts[1:]), atol=0.1)
+
+
+def test_motion_to_the_keyframe_before_is_the_same_whether_there_is_one_after_or_not():
+    pictures, method = [texture(shift=(3 * t, t)) for t in range(4)], flow.Dis("medium")
+    (alone,), (first, _) = flow.after(pictures[:-1], method), flow.between(pictures, method)
+    assert all(np.array_equal(*pair) for ways in zip(alone, first, strict=True) for pair in zip(*ways, strict=True))
 
 
 def test_a_picture_at_the_other_end_of_a_jump_is_found():
@@ -387,6 +405,12 @@ def test_what_is_not_sure_of_its_own_weighs_nothing_unless_the_other_is_neither(
     assert np.allclose(one + other, 1)
 
 
+def test_a_keyframe_that_is_alone_weighs_all_however_unsure():
+    here = uniform(-2, 1)[0], np.float32([[0, 1e-3, 0.5, 1]])
+    ((way, weight),) = flow.weighed({"first": here}, 7, 3)
+    assert way is here[0] and weight.tolist() == [[1] * 4]
+
+
 # ---- warping -----------------------------------------------------------------------------------------------------
 
 
@@ -437,6 +461,13 @@ def test_a_smooth_field_of_any_size_loses_little_by_thinning(tmp_path, height, w
     assert np.abs(found - field[0]).max() < 1 / 32 + 0.25
 
 
+def test_motion_to_one_keyframe_is_stored_and_read_without_another(tmp_path):
+    flow.write(tmp_path / "f.npz", uniform(3, -1))
+    stored = flow.read(tmp_path / "f.npz", [0, 0, 12, 8])
+    assert list(stored) == ["first"]
+    assert np.array_equal(stored["first"][0], uniform(3, -1)[0])
+
+
 def test_certainty_comes_back_within_one_level(tmp_path):
     half = uniform(0, 0)[0], np.full((8, 12), 0.3, np.float32)
     flow.write(tmp_path / "f.npz", half, uniform(0, 0))
@@ -476,16 +507,16 @@ def test_a_missing_file_is_named_with_the_folder_to_delete(tmp_path):
 
 
 def test_frames_strictly_between_two_keyframes_have_a_file(clip, tmp_path):
-    names = measure(clip, tmp_path / "0000", [[0, 4, [0, 0, 96, 64]], [4, 6, [0, 0, 96, 64]]])
+    names = measure(clip, tmp_path / "0000", [stretch(0, 4, [0, 0, 96, 64]), stretch(4, 6, [0, 0, 96, 64])])
     assert names == ["000001.npz", "000002.npz", "000003.npz", "000005.npz"]
 
 
 def test_frames_outside_the_block_have_no_file(clip, tmp_path):
-    assert measure(clip, tmp_path / "0001", [[0, 8, [0, 0, 96, 64]]], (4, 5)) == ["000004.npz", "000005.npz"]
+    assert measure(clip, tmp_path / "0001", [stretch(0, 8, [0, 0, 96, 64])], (4, 5)) == ["000004.npz", "000005.npz"]
 
 
 def test_an_interval_without_a_box_has_no_file(clip, tmp_path):
-    assert measure(clip, tmp_path / "0000", [[0, 4, None], [4, 6, [0, 0, 96, 64]]]) == ["000005.npz"]
+    assert measure(clip, tmp_path / "0000", [stretch(0, 4, None), stretch(4, 6, [0, 0, 96, 64])]) == ["000005.npz"]
 
 
 def test_a_block_without_motion_is_an_empty_folder(clip, tmp_path):
@@ -494,7 +525,7 @@ def test_a_block_without_motion_is_an_empty_folder(clip, tmp_path):
 
 def test_a_file_leads_to_the_keyframe_before_and_to_the_one_after(clip, tmp_path):
     box = [0, 0, 61, 35]
-    measure(clip, tmp_path / "0000", [[2, 6, box]])
+    measure(clip, tmp_path / "0000", [stretch(2, 6, box)])
     stored = flow.read(tmp_path / "0000" / "000005.npz", box)
     square = np.s_[11:17, 8:14]  # in frame 5 the square covers x 5 to 16, y 8 to 19
     assert np.abs(stored["first"][0][square] - [-3, 0]).max() < 0.3
@@ -504,15 +535,34 @@ def test_a_file_leads_to_the_keyframe_before_and_to_the_one_after(clip, tmp_path
 def test_a_block_in_the_middle_leads_to_the_keyframes_of_other_blocks(tmp_path):
     path = write_clip(tmp_path / "clip.mp4", [texture(shift=(2 * i, -i)) for i in range(10)], crf="5")
     box = [10, 4, 140, 110]
-    assert measure(path, tmp_path / "0001", [[0, 9, box]], (5, 6)) == ["000005.npz", "000006.npz"]
+    assert measure(path, tmp_path / "0001", [stretch(0, 9, box)], (5, 6)) == ["000005.npz", "000006.npz"]
     for i in (5, 6):
         stored = flow.read(tmp_path / "0001" / f"{i:06d}.npz", box)
         for name, k in (("first", 0), ("last", 9)):
             assert np.abs(interior(stored[name][0]) - [2 * (k - i), i - k]).max() < 0.3
 
 
+def test_frames_after_a_segments_last_keyframe_lead_to_it_alone(clip, tmp_path):
+    box = [0, 0, 61, 35]
+    assert measure(clip, tmp_path / "0000", [[[2], [3, 6], box]], (4, 9)) == ["000004.npz", "000005.npz", "000006.npz"]
+    stored = flow.read(tmp_path / "0000" / "000006.npz", box)
+    assert list(stored) == ["first"]
+    assert np.abs(stored["first"][0][11:17, 9:15] - [-4, 0]).max() < 0.3  # where the square is
+
+
+def test_far_from_its_keyframes_a_block_decodes_them_and_itself_alone(tmp_path, monkeypatch):
+    path, asked, frames = write_clip(tmp_path / "clip.mp4", [texture()] * 20), [], flow.video.frames
+    monkeypatch.setattr(flow, "SEEK", 4)
+    monkeypatch.setattr(flow.video, "frames", lambda path, *what: asked.append(what[:2]) or frames(path, *what))
+    assert len(measure(path, tmp_path / "0001", [stretch(0, 15, [0, 0, 160, 120])], (7, 10))) == 4
+    assert asked == [(), (0, 0), (7, 10), (15, 15)]  # the first is for the index
+    asked.clear()
+    assert len(measure(path, tmp_path / "0002", [[[0], [1, 19], [0, 0, 160, 120]]], (3, 6))) == 4
+    assert asked == [(), (0, 6)]
+
+
 def test_motion_is_measured_inside_the_box(clip, tmp_path):
-    measure(clip, tmp_path / "0000", [[0, 2, [40, 30, 51, 33]]])
+    measure(clip, tmp_path / "0000", [stretch(0, 2, [40, 30, 51, 33])])
     found, sure = flow.read(tmp_path / "0000" / "000001.npz", [40, 30, 51, 33])["last"]
     assert np.abs(found).max() < 0.2  # still ground, the square is elsewhere
 
@@ -525,7 +575,7 @@ def test_a_rotated_clip_has_its_motion_in_upright_pixels(tmp_path, rotation, exp
     frames = [texture(96, 128, shift=(2 * i, 0)) for i in range(3)]
     path = write_clip(tmp_path / "clip.mp4", frames, rotation=rotation, crf="1")
     size = (96, 128) if rotation % 180 else (128, 96)
-    measure(path, tmp_path / "0000", [[0, 2, [0, 0, *size]]])
+    measure(path, tmp_path / "0000", [stretch(0, 2, [0, 0, *size])])
     found = flow.read(tmp_path / "0000" / "000001.npz", [0, 0, *size])["last"][0]
     assert np.abs(interior(found) - expected).max() < 0.3
 
@@ -533,6 +583,6 @@ def test_a_rotated_clip_has_its_motion_in_upright_pixels(tmp_path, rotation, exp
 def test_an_anamorphic_clip_has_its_motion_in_square_pixels(tmp_path):
     frames = [texture(96, 128, shift=(2 * i, 2 * i)) for i in range(3)]
     path = write_clip(tmp_path / "clip.mp4", frames, aspect=2, crf="1")
-    measure(path, tmp_path / "0000", [[0, 2, [0, 0, 256, 96]]])
+    measure(path, tmp_path / "0000", [stretch(0, 2, [0, 0, 256, 96])])
     found = flow.read(tmp_path / "0000" / "000001.npz", [0, 0, 256, 96])["last"][0]
     assert np.abs(interior(found) - [4, 2]).max() < 0.4

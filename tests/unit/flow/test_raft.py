@@ -160,7 +160,7 @@ def test_what_is_no_state_dict_is_one_line_and_is_never_run(small, tmp_path, har
 
 def test_the_stage_writes_the_same_files_as_with_dense_inverse_search(raft, clip, tmp_path):
     box = [4, 2, 61, 35]
-    options = {"index": index_of(clip), "motion": [[0, 2, box], [2, 3, None]], "frames": [0, 9]}
+    options = {"index": index_of(clip), "motion": [[[0, 2], [1, 1], box], [[2, 4], [3, 3], None]], "frames": [0, 9]}
     flow.measure(str(clip), str(tmp_path / "raft"), method=raft, **options)
     flow.measure(str(clip), str(tmp_path / "dis"), method=flow.Dis("fast"), **options)
     assert [path.name for path in (tmp_path / "raft").iterdir()] == ["000001.npz"]
@@ -170,7 +170,9 @@ def test_the_stage_writes_the_same_files_as_with_dense_inverse_search(raft, clip
 
 def test_the_stage_stores_the_networks_flow_between_colour_crops_and_its_check(raft, clip, tmp_path):
     box, index = [4, 2, 61, 35], index_of(clip)
-    flow.measure(str(clip), str(tmp_path / "0000"), index=index, motion=[[0, 2, box]], frames=[0, 9], method=raft)
+    flow.measure(
+        str(clip), str(tmp_path / "0000"), index=index, motion=[[[0, 2], [1, 1], box]], frames=[0, 9], method=raft
+    )
     crops = [video.rgb8(frame, index["stream"])[2:37, 4:65] for _, frame in video.frames(clip, last=2)]
     pairs = [(raft(crops[1], crops[k]), raft(crops[k], crops[1])) for k in (0, 2)]
     checked = [(pair[0], flow.certainty(*pair, crops[1], crops[k])) for pair, k in zip(pairs, (0, 2), strict=True)]

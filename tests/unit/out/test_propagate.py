@@ -187,6 +187,11 @@ def colour_of(layer: Layer) -> np.ndarray:
     return colour
 
 
+def stretch(a: int, b: int, box: list | None) -> list:
+    """The frames between two keyframes, as plan.json has them."""
+    return [[a, b], [a + 1, b - 1], box]
+
+
 class Job:
     """Keyframes that are flat green, masks and flows on disk: what `render` gets from the stages before it."""
 
@@ -216,8 +221,8 @@ class Job:
         flow.write(self.folder / "flow" / "0000" / f"{i:06d}.npz", *fields)
         if area:
             self.mask(i, drawn(area))
-        if list(interval) not in self.motion:
-            self.motion.append(list(interval))
+        if stretch(*interval) not in self.motion:
+            self.motion.append(stretch(*interval))
 
     def mask(self, i: int, labels: np.ndarray) -> None:
         """Where A is in frame i, which is no keyframe."""
@@ -285,6 +290,21 @@ def test_a_frame_without_a_mask_has_no_layer_though_keyframes_beside_it_have_one
     job = Job(tmp_path, {0: [10, 8, 6, 5], 2: [10, 8, 6, 5]})
     job.move(1, (0, 2, [0, 0, 40, 30]), None, (0, 0), (0, 0))
     assert job.layers().at(1) is None
+
+
+def test_after_the_last_keyframe_b_comes_from_it_alone(tmp_path):
+    """However unsure the motion is: there is no other to take it from."""
+    job = Job(tmp_path, {2: [10, 8, 6, 5], 9: [30, 8, 6, 5]})
+    job.motion = [[[2], [3, 5], [0, 0, 40, 30]]]
+    for i in (3, 4, 5):
+        way = np.broadcast_to(np.float32([2 - i, 0]), (30, 40, 2)).copy()
+        flow.write(tmp_path / "flow" / "0000" / f"{i:06d}.npz", (way, np.zeros((30, 40), np.float32)))
+        job.mask(i, drawn([8 + i, 8, 6, 5]))
+    layers = job.layers()
+    for i in (3, 4, 5):
+        assert np.array_equal(weight_of(layers.at(i)), drawn([8 + i, 8, 6, 5]))
+        assert np.allclose(colour_of(layers.at(i))[8:13, 8 + i : 14 + i], GREEN, atol=0.01)
+    assert layers.at(6) is None
 
 
 @pytest.mark.parametrize("area", [None, [45, 5, 9, 9], [5, 33, 9, 9]])
@@ -557,7 +577,7 @@ def test_no_frame_outside_the_segments_is_touched(carried, source, i):
 
 def test_a_failure_halfway_leaves_no_video(source, tmp_path):
     job = Job(tmp_path, {2: [2, 8, 12, 12], 6: [6, 8, 12, 12]})
-    job.motion = [[2, 6, [0, 0, 40, 40]]]
+    job.motion = [stretch(2, 6, [0, 0, 40, 40])]
     job.mask(3, drawn([3, 8, 12, 12]))  # and no flow on disk
     with pytest.raises(Exception, match="000003.npz: missing or damaged"):
         job.render(source, tmp_path / "out" / "a.mp4")

@@ -19,7 +19,7 @@ def crops(*boxes: list[int], frame=FRAME, margin=0.25, rim=0, size=128, multiple
     return list(plan.crop(named, frame, margin, rim, size, multiple).values())
 
 
-def plan_of(folder: Path, boxes: dict[int, list | None], segments: list, **changed) -> dict:
+def plan_of(folder: Path, boxes: dict[int, list | None], segments: list, reach: dict | None = None, **changed) -> dict:
     """plan.json of a 640 x 360 clip with A in a box, or nowhere, on each keyframe."""
     masks = {}
     for i, box in boxes.items():
@@ -29,7 +29,7 @@ def plan_of(folder: Path, boxes: dict[int, list | None], segments: list, **chang
             labels[y : y + height, x : x + width] = 1
         masks[f"{i:06d}"] = str(folder / f"{i:06d}.png")
         Image.fromarray(labels).save(masks[f"{i:06d}"])
-    index = {"stream": {"upright": list(FRAME)}, "segments": segments, "keyframes": list(masks)}
+    index = {"stream": {"upright": list(FRAME)}, "segments": segments, "keyframes": list(masks), "reach": reach or {}}
     options = {
         "regions": 1,
         "reference": "first",
@@ -170,21 +170,37 @@ def test_plan_has_crops_of_one_size_per_segment_and_motion_within_segments(tmp_p
         "000009": ([120, 120], [128, 128]),
         "000010": ([60, 60], [128, 128]),
     }
-    assert [(a, b) for a, b, _ in written["motion"]] == [(0, 6), (6, 9), (10, 19)]
+    assert [each[:2] for each in written["motion"]] == [[[0, 6], [1, 5]], [[6, 9], [7, 8]], [[10, 19], [11, 18]]]
     assert (written["reference"], written["regions"]) == ("000006", 2)
 
 
 def test_plan_has_no_motion_box_where_neither_keyframe_has_a(tmp_path):
     boxes = {0: [100, 100, 80, 80], 5: None, 9: None}
     written = plan_of(tmp_path, boxes, [[0, 9]], flow_margin=0)
-    assert written["motion"] == [[0, 5, [84, 84, 112, 112]], [5, 9, None]]
+    assert written["motion"] == [[[0, 5], [1, 4], [84, 84, 112, 112]], [[5, 9], [6, 8], None]]
+
+
+def test_after_the_last_keyframe_of_a_segment_motion_is_measured_as_far_as_things_go(tmp_path):
+    boxes = {0: [100, 100, 80, 80], 5: [120, 100, 80, 80], 10: [200, 200, 40, 40], 20: None, 30: [300, 100, 20, 20]}
+    reach = {"000000": 7, "000005": 9, "000010": 30}
+    motion = plan_of(tmp_path, boxes, [[0, 9], [10, 19], [20, 29], [30, 30]], reach, flow_margin=0)["motion"]
+    assert motion == [
+        [[0, 5], [1, 4], [84, 84, 132, 112]],
+        [[5], [6, 9], [95, 75, 130, 130]],
+        [[10], [11, 19], [154, 154, 132, 132]],
+        [[20], [21, 29], None],
+    ]
+
+
+def test_there_is_no_motion_between_neighbouring_frames(tmp_path):
+    assert plan_of(tmp_path, {3: [100, 100, 80, 80], 4: [100, 100, 80, 80]}, [[3, 4]])["motion"] == []
 
 
 def test_plan_takes_every_region_as_a(tmp_path):
     labels = np.zeros((360, 640), np.uint8)
     labels[100:140, 100:140], labels[100:140, 160:180] = 1, 2
     Image.fromarray(labels).save(tmp_path / "000000.png")
-    index = {"stream": {"upright": list(FRAME)}, "segments": [[0, 0]], "keyframes": ["000000"]}
+    index = {"stream": {"upright": list(FRAME)}, "segments": [[0, 0]], "keyframes": ["000000"], "reach": {}}
     options = {"reference": "first", "margin": 0, "flow_margin": 0, "rim": 0, "size": 64, "multiple": 64}
     masks = {"000000": str(tmp_path / "000000.png")}
     plan.write(masks, str(tmp_path / "plan.json"), index=index, regions=2, **options)
@@ -201,7 +217,7 @@ def test_plan_with_empty_masks_alone_is_an_error_and_writes_nothing(tmp_path):
 
 def test_plan_refuses_a_mask_of_another_size(tmp_path):
     Image.fromarray(np.ones((36, 64), np.uint8)).save(tmp_path / "000000.png")
-    index = {"stream": {"upright": list(FRAME)}, "segments": [[0, 0]], "keyframes": ["000000"]}
+    index = {"stream": {"upright": list(FRAME)}, "segments": [[0, 0]], "keyframes": ["000000"], "reach": {}}
     options = {"reference": "first", "margin": 0, "flow_margin": 0, "rim": 0, "size": 64, "multiple": 64}
     with pytest.raises(UserError, match=r"000000\.png: is 64x36, but the upright video is 640x360"):
         plan.write(
