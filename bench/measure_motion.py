@@ -94,11 +94,12 @@ class Job:
             carry.write(str(self.path), str(self.folder / "between" / name), flows=flows, **options)
 
     def out(self, encode: dict = ENCODE) -> Path:
-        target = self.folder / "out.mp4"
+        target = self.folder / "out.nut"
         folders = {kind: {name: str(self.folder / kind / name) for name in self.blocks} for kind in ("between", "flow")}
         propagate.render(
-            str(self.path), str(target), index=self.index, plan=self.plan, edited=self.edited, masks=self.masks,
-            between=folders["between"], flows=folders["flow"], block=BLOCK, rim=RIM, encode=encode,
+            str(self.path), str(target), index=self.index, frames=[0, len(self.index["pts"]) - 1], plan=self.plan,
+            edited=self.edited, masks=self.masks, between=folders["between"], flows=folders["flow"], block=BLOCK,
+            rim=RIM, encode=encode,
         )  # fmt: skip
         return target
 

@@ -302,6 +302,7 @@ class Flow(Section):
 class Encode(Section):
     """How the result is written."""
 
+    container: Literal["mp4", "mov", "mkv"] = Field("mp4", description="of the result, out/<name>.<container>")
     codec: str = Field("libx264", pattern=r"^[A-Za-z0-9_-]+$", description="any video encoder of ffmpeg")
     crf: float = Field(18, ge=0, le=63, description="quality, lower is better; not used with `lossless`")
     preset: str = Field("medium", pattern=r"^[A-Za-z0-9_-]+$", description="encoder speed")
@@ -420,7 +421,7 @@ class Video(Variant):
     range: tuple[float, float] | None = Field(None, description="seconds; the rest passes through untouched")
     strict: bool = Field(False, description="stop where a file is damaged, instead of editing what decodes of it")
     keyframes: Keyframes | None = None
-    edits: dict[Name, Variant] = Field({}, description="more edits of this clip: out/<video>.<edit>.mp4")
+    edits: dict[Name, Variant] = Field({}, description="more edits of this clip: out/<video>.<edit>")
 
     @model_validator(mode="after")
     def _range_runs_forward(self) -> "Video":

@@ -1,9 +1,10 @@
-"""Writing the result: composited frames through ffmpeg, with the source's sound, subtitles, times and tags."""
+"""The picture's stretches: composited frames through ffmpeg, encoded as they are tagged in the source."""
 
 import re
 import subprocess
 import sys
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,62 +16,56 @@ from clevam.errors import UserError
 from clevam.video import file_url
 
 _LOSSLESS = {"libx264": {"qp": 0}, "libx265": {"x265-params": "lossless=1"}, "ffv1": {}}
-_TEXT_SUBTITLES = {"ass", "ssa", "subrip", "srt", "text", "webvtt"}
 
 
-class Encoder:
-    """A context that encodes frames into an mp4 file with everything else copied from the source.
+@contextmanager
+def encoder(target: Path, facts: dict, settings: dict) -> Iterator[Callable[[av.VideoFrame], None]]:
+    """Yield a function that appends a frame to the stretch `target` (NUT), in the facts' format and at its pts.
 
+    facts: of the source's video stream (video.probe), its time base included; settings: config.Encode as a mapping.
     Frames reach ffmpeg as raw video in a NUT stream, which carries their exact presentation times.
     """
+    what = f"{facts['format']} by {settings['codec']} (preset {settings['preset']})"
+    with fed(_job(target, facts, settings), "nut", what) as pipe:
+        stream = pipe.add_stream("rawvideo", rate=Fraction(*facts["rate"]))  # lasts the last frame
+        stream.width, stream.height = facts["width"], facts["height"]
+        stream.pix_fmt = facts["format"]
+        stream.codec_context.time_base = stream.time_base = Fraction(*facts["time_base"])
 
-    def __init__(self, target: Path, source: str, facts: dict, settings: dict, *, damaged: bool = False) -> None:
-        """facts: of the source's video stream (video.probe); settings: config.Encode as a mapping; damaged: leave out
-        what is incomplete of the source's sound."""
-        self.facts = facts
-        self.what = f"{facts['format']} by {settings['codec']} (preset {settings['preset']}), with the source's sound,"
-        command = ffmpeg.compile(_job(target, source, facts, settings, damaged), imageio_ffmpeg.get_ffmpeg_exe())
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=sys.stderr)
-        self.pipe = av.open(self.process.stdin, "w", format="nut")
-        self.stream = self.pipe.add_stream("rawvideo", rate=Fraction(*facts["rate"]))  # lasts the last frame
-        self.stream.width, self.stream.height = facts["width"], facts["height"]
-        self.stream.pix_fmt = facts["format"]
-        self.stream.codec_context.time_base = self.stream.time_base = _time_base(facts)
+        def write(frame: av.VideoFrame) -> None:
+            frame.time_base = stream.codec_context.time_base
+            pipe.mux(stream.encode(frame))
 
-    def write(self, frame: av.VideoFrame) -> None:
-        """Append a frame in the facts' format; its pts is in units of the source's time base."""
-        frame.time_base = _time_base(self.facts)
-        try:
-            self.pipe.mux(self.stream.encode(frame))
-        except BrokenPipeError:
-            self.process.wait()
-            raise self._failure() from None
+        yield write
 
-    def __enter__(self) -> "Encoder":
-        return self
 
-    def __exit__(self, kind: type | None, *_: object) -> None:
-        if kind is not None:
-            self.process.kill()
-        # Where ffmpeg ended early, its exit status says why.
-        for end in (self.pipe.close, self.process.stdin.close):
+@contextmanager
+def fed(job, form: str, what: str, **options: str) -> Iterator[av.container.OutputContainer]:
+    """Yield a container in the format `form` that an ffmpeg job reads from its standard input.
+
+    what: is being written, for the UserError if it cannot be.
+    """
+    command = ffmpeg.compile(job, imageio_ffmpeg.get_ffmpeg_exe(), overwrite_output=True)
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=sys.stderr)
+    pipe = av.open(process.stdin, "w", format=form, options=options)
+    try:
+        yield pipe
+    except BrokenPipeError:
+        pass  # ffmpeg ended early: its exit status says why
+    except BaseException:
+        process.kill()
+        raise
+    finally:
+        for end in (pipe.close, process.stdin.close):
             with suppress(BrokenPipeError, av.FFmpegError):
                 end()
-        if self.process.wait() and kind is None:
-            raise self._failure()
-
-    def _failure(self) -> UserError:
-        return UserError(f"encode: ffmpeg could not write {self.what} to mp4; its reason stands above")
+        process.wait()
+    if process.returncode:
+        raise UserError(f"encode: ffmpeg could not write {what}; its reason stands above")
 
 
-def _job(target: Path, source: str, facts: dict, settings: dict, damaged: bool):
-    """The ffmpeg job: frames from the pipe, every other stream from the source as it is."""
-    # Rotation is a tag: frames stay as they are stored, and the tag is put back.
-    pipe = ffmpeg.input("pipe:0", format="nut", noautorotate=None, display_rotation=facts["rotation"])
-    original = ffmpeg.input(file_url(source), **({"fflags": "+discardcorrupt"} if damaged else {}))
-    streams = [pipe["v:0"], original["a?"]]
-    subtitles = _subtitles(source)
-    streams += [original[f"s:{k}"] for k in subtitles]
+def _job(target: Path, facts: dict, settings: dict):
+    """The ffmpeg job that encodes what comes through the pipe."""
     options = {
         "c:v": settings["codec"],
         # With a plus, ffmpeg takes no other format for one that the codec lacks.
@@ -78,18 +73,11 @@ def _job(target: Path, source: str, facts: dict, settings: dict, damaged: bool):
         "vf": _tags(facts),
         "fps_mode": "passthrough",
         "enc_time_base:v": "/".join(map(str, facts["time_base"])),
-        "c:a": "copy",
-        "map_metadata": 1,
-        "map_chapters": 1,
-        "movflags": "+faststart",
         "loglevel": "warning",
     }
-    options |= _quality(settings)
-    options |= {f"c:s:{n}": codec for n, codec in enumerate(subtitles.values())}
-    if facts["time_base"][0] == 1:
-        options["video_track_timescale"] = facts["time_base"][1]
-    job = ffmpeg.output(*streams, file_url(target), format="mp4", **options)
-    return job.global_args("-copyts", "-nostdin", "-hide_banner").overwrite_output()
+    pipe = ffmpeg.input("pipe:0", format="nut")
+    job = ffmpeg.output(pipe["v:0"], file_url(target), format="nut", **options | _quality(settings))
+    return job.global_args("-copyts", "-nostdin", "-hide_banner")
 
 
 def _quality(settings: dict) -> dict:
@@ -124,20 +112,3 @@ def _tags(facts: dict) -> str:
     colour |= {"color_primaries": facts["primaries"], "color_trc": facts["transfer"]}
     aspect = "/".join(map(str, facts["sample_aspect"]))
     return f"setparams={':'.join(f'{k}={v}' for k, v in colour.items())},setsar={aspect}"
-
-
-def _subtitles(source: str) -> dict[int, str]:
-    """The source's subtitles that go into an mp4, {number: codec}; pictures of text do not."""
-    kept = {}
-    with av.open(file_url(source)) as container:
-        for k, stream in enumerate(container.streams.subtitles):
-            name = stream.codec_context.name if stream.codec_context else "unknown"
-            if name == "mov_text" or name in _TEXT_SUBTITLES:
-                kept[k] = "copy" if name == "mov_text" else "mov_text"
-            else:
-                print(f"subtitles {k} ({name}) are left out: mp4 has no place for them", file=sys.stderr)
-    return kept
-
-
-def _time_base(facts: dict) -> Fraction:
-    return Fraction(*facts["time_base"])

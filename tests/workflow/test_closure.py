@@ -61,7 +61,8 @@ STAGES = {
         *VIDEO,
     },
     "masks_video": {"carry", "flow", "geometry", "images", "shapes", *VIDEO},
-    "out": {"propagate", "encode", "flow", "geometry", "images", *VIDEO},
+    "stretch": {"propagate", "encode", "flow", "geometry", "images", *VIDEO},
+    "out": {"join", "encode", *VIDEO},
 }
 ALWAYS = {"__init__", "adapter", "errors", "files"}
 

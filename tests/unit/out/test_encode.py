@@ -11,21 +11,28 @@ import imageio_ffmpeg
 import pytest
 
 from clevam import video
-from clevam.encode import Encoder
+from clevam.encode import encoder
 from clevam.errors import UserError
 from clevam.files import replacing
+from clevam.join import join
 from clips import decode, moving_square, noise, remux, write_clip
 
 LOSSLESS = {"codec": "libx264", "crf": 18.0, "preset": "ultrafast", "lossless": True}
 SRT = "1\n00:00:00,000 --> 00:00:00,200\nHello\n\n2\n00:00:00,240 --> 00:00:00,400\nthere\n\n"
 
 
-def encode(source: Path, target: Path, **settings) -> Path:
-    """Write the source's frames as they are."""
-    facts = video.probe(source)
-    with replacing(target) as part, Encoder(part, str(source), facts, LOSSLESS | settings) as encoder:
-        for _, frame in video.frames(source):
-            encoder.write(video.to_frame(video.planes(frame, facts), facts, frame.pts))
+def encode(source: Path, target: Path, stretch: int = 4, frames: list | None = None, **settings) -> Path:
+    """Write the source's frames as they are, in stretches of so many, and join them; frames: those of a damaged one."""
+    facts, damage = video.probe(source), {"reason": "cut off"} if frames else None
+    frames = frames or [frame for _, frame in video.frames(source)]
+    stretches = []
+    for start in range(0, len(frames), stretch):
+        stretches.append(str(target.with_suffix(f".{start}.nut")))
+        with replacing(stretches[-1]) as part, encoder(part, facts, LOSSLESS | settings) as write:
+            for frame in frames[start : start + stretch]:
+                write(video.to_frame(video.planes(frame, facts), facts, frame.pts))
+    index = {"stream": facts, "pts": [frame.pts for frame in frames], "damage": damage}
+    join(stretches, str(target), source=str(source), index=index)
     return target
 
 
@@ -172,10 +179,8 @@ def test_of_a_damaged_sources_sound_only_whole_packets_are_kept(clip, tmp_path):
     with av.open(str(path)) as container:
         sound = [p.pos for p in container.demux(audio=0) if p.size]
     path.write_bytes(path.read_bytes()[: sound[10] + 20])
-    with Encoder(tmp_path / "out.mp4", str(path), video.probe(path), LOSSLESS, damaged=True) as encoder:
-        for frame in video.decoded(path, []):
-            encoder.write(frame)
-    assert packets(tmp_path / "out.mp4", "audio") == packets(clip, "audio")[:10]
+    result = encode(path, tmp_path / "out.mp4", frames=list(video.decoded(path, [])))
+    assert packets(result, "audio") == packets(clip, "audio")[:10]
 
 
 def with_subtitles(clip: Path, target: Path, *codecs: str) -> Path:
@@ -210,7 +215,7 @@ def test_subtitles_in_text_become_those_of_an_mp4(clip, tmp_path):
 
 def test_subtitles_made_of_pictures_are_left_out_with_a_word(tmp_path, clip, capfd, monkeypatch):
     source = with_subtitles(clip, tmp_path / "a.mkv", "srt", "ass")
-    monkeypatch.setattr("clevam.encode._TEXT_SUBTITLES", {"subrip", "srt"})  # as if ass were pictures
+    monkeypatch.setattr("clevam.join._TEXT_SUBTITLES", {"subrip", "srt"})  # as if ass were pictures
     assert texts(encode(source, tmp_path / "out.mp4")) == [["Hello", "there"]]
     assert "subtitles 1 (ssa) are left out" in capfd.readouterr().err
 
@@ -249,11 +254,24 @@ def test_an_unknown_codec_is_named_and_leaves_nothing_behind(clip, tmp_path, cod
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_a_codec_that_an_mp4_cannot_hold_is_named_and_leaves_nothing_behind(clip, tmp_path, capfd):
-    with pytest.raises(UserError, match="by prores_ks .* its reason stands above"):
-        encode(clip, tmp_path / "out" / "a.mp4", codec="prores_ks", lossless=False)
-    assert "not currently supported in container" in capfd.readouterr().err
-    assert list((tmp_path / "out").iterdir()) == []
+@pytest.mark.parametrize(
+    ("codec", "container", "others"),
+    [("prores_ks", "mp4", "mov or mkv"), ("libvpx", "mov", "mkv"), ("libvpx-vp9", "mov", "mp4 or mkv")],
+)
+def test_a_picture_that_the_container_cannot_hold_is_named_and_leaves_nothing_behind(
+    clip, tmp_path, codec, container, others
+):
+    with pytest.raises(UserError, match=f"container: {container} cannot hold .*encode.codec writes; take {others}"):
+        encode(clip, tmp_path / f"a.{container}", codec=codec, lossless=False)
+    assert [path.suffix for path in tmp_path.iterdir()] == [".nut"] * 3
+
+
+def test_a_sound_that_the_container_cannot_hold_is_named(clip, tmp_path):
+    ffmpeg("-i", clip, "-c:v", "copy", "-c:a", "wmav2", tmp_path / "a.mkv")
+    with pytest.raises(UserError, match="mp4 cannot hold wmav2, the sound of the source; take mkv"):
+        encode(tmp_path / "a.mkv", tmp_path / "out.mp4")
+    result = encode(tmp_path / "a.mkv", tmp_path / "out.mkv")
+    assert packets(result, "audio") == packets(tmp_path / "a.mkv", "audio")
 
 
 def test_lossless_with_a_codec_that_has_none_names_those_that_have(clip, tmp_path):
@@ -270,33 +288,43 @@ def test_lossless_with_a_codec_that_has_none_names_those_that_have(clip, tmp_pat
 def test_any_file_name_works(clip, tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     shutil.copy(clip, tmp_path / f"{name}.mp4")
-    with Encoder(Path(f"{name}.out.mp4"), f"{name}.mp4", video.probe(clip), LOSSLESS) as encoder:
-        encoder.write(decode(clip)[0])
-    assert len(decode(tmp_path / f"{name}.out.mp4")) == 1
-    assert packets(tmp_path / f"{name}.out.mp4", "audio") == packets(clip, "audio")
+    result = encode(Path(f"{name}.mp4"), Path(f"{name}.out.mp4"))
+    result = result.rename(tmp_path / "result.mp4")
+    assert planes_of(result) == planes_of(clip)
+    assert packets(result, "audio") == packets(clip, "audio")
 
 
-def test_an_error_among_the_frames_ends_ffmpeg(clip, tmp_path):
-    encoder = Encoder(tmp_path / "a.mp4", str(clip), video.probe(clip), LOSSLESS)
-    with pytest.raises(ZeroDivisionError), encoder:
-        encoder.write(decode(clip)[0])
+@pytest.fixture
+def processes(monkeypatch) -> list[subprocess.Popen]:
+    """Those that are started."""
+    started, popen = [], subprocess.Popen
+    monkeypatch.setattr(
+        subprocess, "Popen", lambda *args, **options: started.append(popen(*args, **options)) or started[-1]
+    )
+    return started
+
+
+def test_an_error_among_the_frames_ends_ffmpeg(clip, tmp_path, processes):
+    with pytest.raises(ZeroDivisionError), encoder(tmp_path / "a.nut", video.probe(clip), LOSSLESS) as write:
+        write(decode(clip)[0])
         raise ZeroDivisionError
-    assert encoder.process.returncode is not None
+    assert processes[-1].returncode is not None
 
 
-def test_a_frame_out_of_order_is_an_error_that_ends_ffmpeg(clip, tmp_path):
+def test_a_frame_out_of_order_is_an_error_that_ends_ffmpeg(clip, tmp_path, processes):
     first, second = decode(clip)[:2]
-    encoder = Encoder(tmp_path / "a.mp4", str(clip), video.probe(clip), LOSSLESS)
-    with pytest.raises(av.FFmpegError), encoder:
-        encoder.write(second)
-        encoder.write(first)
-    assert encoder.process.returncode is not None
+    with pytest.raises(av.FFmpegError), encoder(tmp_path / "a.nut", video.probe(clip), LOSSLESS) as write:
+        write(second)
+        write(first)
+    assert processes[-1].returncode is not None
 
 
-def test_an_ffmpeg_that_dies_is_reported(clip, tmp_path):
+def test_an_ffmpeg_that_dies_is_reported(clip, tmp_path, processes):
     facts = video.probe(clip) | {"width": 640, "height": 480}
-    encoder = Encoder(tmp_path / "a.mp4", str(clip), facts, LOSSLESS)
-    with pytest.raises(UserError, match="its reason stands above"), encoder:
-        encoder.process.kill()
+    with (
+        pytest.raises(UserError, match="its reason stands above"),
+        encoder(tmp_path / "a.nut", facts, LOSSLESS) as write,
+    ):
+        processes[-1].kill()
         for i, planes in enumerate(noise("yuv420p", (640, 480), count=20)):
-            encoder.write(video.to_frame(planes, facts, i))
+            write(video.to_frame(planes, facts, i))

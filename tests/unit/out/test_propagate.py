@@ -233,12 +233,13 @@ class Job:
     def layers(self) -> Layers:
         return Layers(self.index, **self.options)
 
-    def render(self, source: Path, target: Path) -> list[list[np.ndarray]]:
-        """The planes of the frames of the result."""
+    def render(self, source: Path, target: Path, first: int = 0, last: int | None = None) -> list[list[np.ndarray]]:
+        """The planes of the frames `first` to `last` of the result."""
         facts = video.probe(source)
         pts = [frame.pts for frame in decode(source)]
         index = {"stream": facts | {"upright": list(upright_size(facts))}, "pts": pts, "damage": None}
-        propagate.render(str(source), str(target), index=index, encode=ENCODE, **self.options)
+        frames = [first, len(pts) - 1 if last is None else last]
+        propagate.render(str(source), str(target), index=index, frames=frames, encode=ENCODE, **self.options)
         return planes_of(target)
 
 
@@ -525,19 +526,31 @@ def source(tmp_path_factory) -> Path:
 
 
 def test_a_video_without_edits_keeps_every_sample(source, tmp_path):
-    result = Job(tmp_path, {2: None, 6: None}).render(source, tmp_path / "out.mp4")
+    result = Job(tmp_path, {2: None, 6: None}).render(source, tmp_path / "out.nut")
     pairs = zip(planes_of(source), result, strict=True)
     assert all(np.array_equal(a, b) for before, after in pairs for a, b in zip(before, after, strict=True))
 
 
 @pytest.fixture(scope="module")
-def carried(source, tmp_path_factory) -> list[list[np.ndarray]]:
+def job(tmp_path_factory) -> Job:
     """The square painted green at frames 2 and 6 and carried between, by its true motion."""
-    folder = tmp_path_factory.mktemp("carried")
-    job = Job(folder, {2: [2, 8, 12, 12], 6: [6, 8, 12, 12]})
+    job = Job(tmp_path_factory.mktemp("carried"), {2: [2, 8, 12, 12], 6: [6, 8, 12, 12]})
     for i in (3, 4, 5):
         job.move(i, (2, 6, [0, 0, 40, 40]), [i, 8, 12, 12], (2 - i, 0), (6 - i, 0))
-    return job.render(source, folder / "out.mp4")
+    return job
+
+
+@pytest.fixture(scope="module")
+def carried(job, source) -> list[list[np.ndarray]]:
+    return job.render(source, job.folder / "out.nut")
+
+
+@pytest.mark.parametrize("first, last", [(0, 3), (4, 4), (5, 8)])
+def test_a_stretch_holds_the_same_frames_as_the_whole(job, carried, source, tmp_path, first, last):
+    found = job.render(source, tmp_path / "out.nut", first, last)
+    assert len(found) == last + 1 - first
+    for planes, expected in zip(found, carried[first:], strict=False):
+        assert all(np.array_equal(a, b) for a, b in zip(planes, expected, strict=True))
 
 
 @pytest.mark.parametrize("i", [2, 3, 4, 5, 6])
@@ -560,5 +573,5 @@ def test_a_failure_halfway_leaves_no_video(source, tmp_path):
     job.motion = [[2, 6, [0, 0, 40, 40]]]
     job.mask(3, drawn([3, 8, 12, 12]))  # and no flow on disk
     with pytest.raises(Exception, match="000003.npz: missing or damaged"):
-        job.render(source, tmp_path / "out" / "a.mp4")
+        job.render(source, tmp_path / "out" / "a.nut")
     assert list((tmp_path / "out").iterdir()) == []
