@@ -1,5 +1,6 @@
 """The picture's stretches: composited frames through ffmpeg, encoded as they are tagged in the source."""
 
+import difflib
 import re
 import subprocess
 import sys
@@ -16,24 +17,35 @@ from clevam.errors import UserError
 from clevam.video import file_url
 
 _LOSSLESS = {"libx264": {"qp": 0}, "libx265": {"x265-params": "lossless=1"}, "ffv1": {}}
+# What `encode.extra` may say: an encoder's own options of these kinds, these of its texts, and some that all have.
+_VALUES = {"int", "int64", "float", "double", "boolean", "rational"}
+_TEXTS = {"tune", "profile", "level", "psy-rd", "deblock", "partitions"}
+_GENERIC = {
+    "bf", "bufsize", "g", "keyint_min", "level", "maxrate", "me_range", "profile", "qcomp", "qdiff", "qmax", "qmin",
+    "refs", "slices", "subq", "trellis",
+}  # fmt: skip
 
 
 @contextmanager
 def encoder(target: Path, facts: dict, settings: dict) -> Iterator[Callable[[av.VideoFrame], None]]:
-    """Yield a function that appends a frame to the stretch `target` (NUT), in the facts' format and at its pts.
+    """Yield a function that appends a frame to the stretch `target` (NUT), in the facts' format and in order of pts.
 
     facts: of the source's video stream (video.probe), its time base included; settings: config.Encode as a mapping.
-    Frames reach ffmpeg as raw video in a NUT stream, which carries their exact presentation times.
+    Frames reach ffmpeg as raw video in a NUT stream, which carries their exact times since the stretch's first.
     """
-    what = f"{facts['format']} by {settings['codec']} (preset {settings['preset']})"
+    what = f"{settings['pix_fmt'] or facts['format']} by {settings['codec']} (preset {settings['preset']})"
     with fed(_job(target, facts, settings), "nut", what) as pipe:
         stream = pipe.add_stream("rawvideo", rate=Fraction(*facts["rate"]))  # lasts the last frame
         stream.width, stream.height = facts["width"], facts["height"]
         stream.pix_fmt = facts["format"]
         stream.codec_context.time_base = stream.time_base = Fraction(*facts["time_base"])
 
+        start = None
+
         def write(frame: av.VideoFrame) -> None:
-            frame.time_base = stream.codec_context.time_base
+            nonlocal start
+            start = frame.pts if start is None else start
+            frame.pts, frame.time_base = frame.pts - start, stream.codec_context.time_base
             pipe.mux(stream.encode(frame))
 
         yield write
@@ -66,24 +78,37 @@ def fed(job, form: str, what: str, **options: str) -> Iterator[av.container.Outp
 
 def _job(target: Path, facts: dict, settings: dict):
     """The ffmpeg job that encodes what comes through the pipe."""
+    known, formats = _encoder(settings["codec"])
     options = {
         "c:v": settings["codec"],
-        # With a plus, ffmpeg takes no other format for one that the codec lacks.
-        "pix_fmt": f"{'+' if settings['lossless'] else ''}{facts['format']}",
+        "pix_fmt": _pix_fmt(facts, settings, formats),
         "vf": _tags(facts),
         "fps_mode": "passthrough",
         "enc_time_base:v": "/".join(map(str, facts["time_base"])),
         "loglevel": "warning",
     }
-    pipe = ffmpeg.input("pipe:0", format="nut")
-    job = ffmpeg.output(pipe["v:0"], file_url(target), format="nut", **options | _quality(settings))
+    options |= _quality(settings, known) | _extra(settings, known)
+    pipe = ffmpeg.input("pipe:0", format="nut", **facts["hdr"])
+    job = ffmpeg.output(pipe["v:0"], file_url(target), format="nut", **options)
     return job.global_args("-copyts", "-nostdin", "-hide_banner")
 
 
-def _quality(settings: dict) -> dict:
+def _pix_fmt(facts: dict, settings: dict, formats: list[str]) -> str:
+    """The format to encode in; formats: what the codec can."""
+    asked, own = settings["pix_fmt"] or facts["format"], facts["format"]
+    if settings["lossless"]:
+        if asked != own:
+            raise UserError(f"encode.pix_fmt: {asked} is not lossless for a source in {own}; leave one out")
+        return f"+{own}"  # with a plus, ffmpeg takes no other format for one that the codec lacks
+    if settings["pix_fmt"] and asked not in formats:
+        able = ", ".join(name for name in formats if name.startswith("yuv4"))
+        raise UserError(f"encode.pix_fmt: {settings['codec']} cannot write {asked}; it can write {able or 'none'}")
+    return asked
+
+
+def _quality(settings: dict, known: dict) -> dict:
     """Quality and speed in the words of the codec: encoders differ in which options they have."""
     codec, crf = settings["codec"], settings["crf"]
-    known = _encoder_options(codec)
     speed = {"preset": settings["preset"]} if "preset" in known else {}
     if settings["lossless"]:
         if codec not in _LOSSLESS:
@@ -96,13 +121,28 @@ def _quality(settings: dict) -> dict:
     return speed | {"q:v": max(1, 0.85 * 2 ** ((crf - 12) / 6))}
 
 
-def _encoder_options(codec: str) -> set[str]:
-    """The names of an encoder's own options."""
+def _extra(settings: dict, known: dict) -> dict:
+    """The options of `encode.extra`, none of which opens a file or touches anything but the picture's coding."""
+    # Text may name a file, or hold options of its own which do.
+    free = {name for name, kind in known.items() if kind in _VALUES or (kind == "string" and name in _TEXTS)}
+    free |= _GENERIC
+    free -= {"preset", "crf", "cq", "qp"}  # said by keys of their own
+    for name in settings["extra"]:
+        if name not in free:
+            near = difflib.get_close_matches(name, free, 1)
+            hint = f"did you mean {near[0]}?" if near else "`ffmpeg -h encoder=" + settings["codec"] + "` names them"
+            raise UserError(f"encode.extra: {settings['codec']} has no option {name} that may be set here; {hint}")
+    return {f"{name}:v": int(v) if isinstance(v, bool) else v for name, v in settings["extra"].items()}
+
+
+def _encoder(codec: str) -> tuple[dict[str, str], list[str]]:
+    """An encoder's own options {name: kind of its values}, and the pixel formats that it takes."""
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-h", f"encoder={codec}"]
     text = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True).stdout
-    if "Supported pixel formats" not in text:
+    formats = re.search(r"Supported pixel formats: (.*)", text)
+    if not formats:
         raise UserError(f"encode.codec: ffmpeg has no video encoder {codec}; the usual ones are libx264 and libx265")
-    return set(re.findall(r"^  -(\S+) ", text, re.MULTILINE))
+    return dict(re.findall(r"^  -(\S+) +<(\w+)>", text, re.MULTILINE)), formats[1].split()
 
 
 def _tags(facts: dict) -> str:

@@ -58,8 +58,6 @@ def _packets(stretches: Sequence[str], orders: Sequence[list[int]], index: dict)
     They are decoded at the times that frames are shown, in order, but so much earlier that none is late.
     """
     pts, base = index["pts"], Fraction(*index["stream"]["time_base"])
-    last = round(1 / (Fraction(*index["stream"]["rate"]) * base))
-    ends = [*pts[1:], pts[-1] + max(last, 1)]
     delay = max(n - shown for order in orders for n, shown in enumerate(order))
     step = min((b - a for a, b in pairwise(pts)), default=1)
     dts = [*(pts[0] - step * n for n in range(delay, 0, -1)), *pts]
@@ -68,9 +66,7 @@ def _packets(stretches: Sequence[str], orders: Sequence[list[int]], index: dict)
         with av.open(file_url(path)) as container:
             found = (packet for packet in container.demux(video=0) if packet.size)
             for n, (packet, shown) in enumerate(zip(found, order, strict=True), start):
-                frame = start + shown
-                packet.time_base, packet.pts, packet.dts = base, pts[frame], dts[n]
-                packet.duration = ends[frame] - pts[frame]
+                packet.time_base, packet.pts, packet.dts = base, pts[start + shown], dts[n]
                 yield packet
         start += len(order)
 
@@ -79,7 +75,7 @@ def _job(target: Path, source: str, index: dict, container: str, form: str, code
     """The ffmpeg job: the picture from the pipe in the format `form`, every other stream from the source, as it is."""
     facts = index["stream"]
     # Rotation is a tag: frames stay as they are stored, and the tag is put back.
-    pipe = ffmpeg.input("pipe:0", format=form, display_rotation=facts["rotation"])
+    pipe = ffmpeg.input("pipe:0", format=form, display_rotation=facts["rotation"], **facts["hdr"])
     original = ffmpeg.input(file_url(source), **({"fflags": "+discardcorrupt"} if index["damage"] else {}))
     subtitles = _subtitles(source, container)
     streams = [pipe["v:0"], original["a?"], *(original[f"s:{k}"] for k in subtitles)]
@@ -92,6 +88,12 @@ def _job(target: Path, source: str, index: dict, container: str, form: str, code
         options |= {"movflags": "+faststart"} | _ticks(facts)
         if codec == "hevc":
             options["tag:v"] = "hvc1"  # the name under which Apple's players take it
+    # The pipe has but the time from packet to packet, in decoding order, for how long a frame is shown. The last one is
+    # shown as long as one is on average, and none beyond.
+    last, base = index["pts"][-1], Fraction(*facts["time_base"])
+    left = f"({float(last * base + 1 / Fraction(*facts['rate']))}/TB-PTS)"
+    is_last = f"gt(PTS*TB\\,{float((last - Fraction(1, 2)) * base)})"
+    options["bsf:v"] = f"setts=pts=PTS:dts=DTS:duration=if({is_last}\\,{left}\\,min(DURATION\\,{left}))"
     if index["pts"][0] < 0:  # no container has times before 0
         options["output_ts_offset"] = float(-index["pts"][0] * Fraction(*facts["time_base"]))
     job = ffmpeg.output(*streams, file_url(target), format=FORMATS[container], **options)

@@ -8,7 +8,7 @@ import pytest
 from clevam import closure
 from conftest import ROOT
 
-VIDEO = {"video", "damage", "yuv", "orientation"}
+VIDEO = {"video", "damage", "hdr", "yuv", "orientation"}
 STAGES = {
     "keyframes": {"keyframes", "images", *VIDEO},
     "candidates": {"locate", "candidates", "images", "finder", "detector", "segmenter", "states", "device", *VIDEO},
@@ -62,7 +62,7 @@ STAGES = {
     },
     "masks_video": {"carry", "flow", "geometry", "images", "shapes", *VIDEO},
     "stretch": {"propagate", "encode", "flow", "geometry", "images", *VIDEO},
-    "out": {"join", "encode", *VIDEO},
+    "out": {"join", "encode", "video", "damage", "hdr", "yuv"},
 }
 ALWAYS = {"__init__", "adapter", "errors", "files"}
 

@@ -306,6 +306,17 @@ def test_names_that_could_leave_the_folder_or_be_patterns_are_refused(name):
         ),
         ({"edit": {"steps": 2.5}}, "config: videos.dog.edit.steps: should be a whole number, not 2.5"),
         ({"encode": {"lossless": "maybe"}}, "config: videos.dog.encode.lossless: should be true or false, not 'maybe'"),
+        ({"encode": {"container": "avi"}}, "config: videos.dog.encode.container: should be 'mp4', 'mov' or 'mkv', not"),
+        (
+            {"encode": {"extra": {"-vf": "x"}}},
+            "config: videos.dog.encode.extra: '-vf' is no name of an encoder's option",
+        ),
+        (
+            {"encode": {"extra": {"tune": "/tmp/a"}}},
+            "config: videos.dog.encode.extra: tune should be a number, true, false or a word, not '/tmp/a'",
+        ),
+        ({"encode": {"extra": {"g": [1]}}}, "config: videos.dog.encode.extra: g should be a number, true, false or a"),
+        ({"encode": {"pix_fmt": "bgr24"}}, "config: videos.dog.encode.pix_fmt: give planar YUV, as yuv420p"),
         (
             {"keyframes": {"every": 2, "count": 3}},
             "videos.dog.keyframes: give one of every, seconds, count, frames",

@@ -12,7 +12,9 @@ from clevam.propagate import Layer, Layers, composite
 from clips import decode, moving_square, noise, write_clip
 
 SIZE = (64, 48)
-ENCODE = {"codec": "libx264", "crf": 18.0, "preset": "ultrafast", "lossless": True}
+ENCODE = {
+    "codec": "libx264", "crf": 18.0, "preset": "ultrafast", "lossless": True, "pix_fmt": None, "extra": {},
+}  # fmt: skip
 GREEN = (0, 200, 0)
 FORMATS = ["yuv420p", "yuv422p10le", "yuv444p", "yuv411p"]
 
@@ -233,13 +235,15 @@ class Job:
     def layers(self) -> Layers:
         return Layers(self.index, **self.options)
 
-    def render(self, source: Path, target: Path, first: int = 0, last: int | None = None) -> list[list[np.ndarray]]:
+    def render(
+        self, source: Path, target: Path, first: int = 0, last: int | None = None, **encode: str
+    ) -> list[list[np.ndarray]]:
         """The planes of the frames `first` to `last` of the result."""
         facts = video.probe(source)
         pts = [frame.pts for frame in decode(source)]
         index = {"stream": facts | {"upright": list(upright_size(facts))}, "pts": pts, "damage": None}
         frames = [first, len(pts) - 1 if last is None else last]
-        propagate.render(str(source), str(target), index=index, frames=frames, encode=ENCODE, **self.options)
+        propagate.render(str(source), str(target), index=index, frames=frames, encode=ENCODE | encode, **self.options)
         return planes_of(target)
 
 
@@ -566,6 +570,29 @@ def test_the_edit_is_carried_with_the_object(carried, source, i):
 @pytest.mark.parametrize("i", [0, 1, 7, 8])
 def test_no_frame_outside_the_segments_is_touched(carried, source, i):
     assert all(np.array_equal(a, b) for a, b in zip(carried[i], planes_of(source)[i], strict=True))
+
+
+LUMA = {1: 0.7152, 6: 0.587, 9: 0.678}  # the weight of green, by ffmpeg's number: BT.709-6, BT.601-7, BT.2020-2
+
+
+@pytest.mark.parametrize("full_range", [False, True])
+@pytest.mark.parametrize("chroma, colorspace", [("420", 1), ("422", 6), ("444", 9)])
+@pytest.mark.parametrize("bits", [8, 10, 12])
+def test_in_every_format_the_edit_has_its_colour_and_all_other_samples_are_the_sources(
+    tmp_path, bits, chroma, colorspace, full_range
+):
+    pix_fmt = f"yuv{chroma}p" + (f"{bits}le" if bits > 8 else "")
+    options = {"pix_fmt": pix_fmt, "colorspace": colorspace, "full_range": full_range}
+    source = write_clip(tmp_path / "a.mkv", noise(pix_fmt, SIZE), codec="ffv1", **options)
+    job = Job(tmp_path, {0: [10, 8, 12, 6]})
+    (before,), (after,) = planes_of(source), job.render(source, tmp_path / "out.nut", codec="libx265")
+    for plane, (x, y) in zip(range(3), [(1, 1), *[tuple(video.probe(source)["chroma"])] * 2], strict=True):
+        at = region([10 // x, 8 // y, 12 // x, 6 // y])
+        if plane == 0:
+            offset, span = (0, 2**bits - 1) if full_range else (16 << bits - 8, 219 << bits - 8)
+            assert np.unique(after[0][at]).tolist() == [round(offset + span * LUMA[colorspace] * 200 / 255)]
+        after[plane][at] = before[plane][at]
+        assert np.array_equal(after[plane], before[plane])
 
 
 def test_a_failure_halfway_leaves_no_video(source, tmp_path):
