@@ -1,8 +1,9 @@
 """What the rules share: the configuration resolved, and who belongs to whom.
 
 Names in paths: {video} is a clip, {find} is what is located in it (the clip's name, or the job's where an edit looks
-for something else), {job} is a result, {way} how its keyframes are inverted, {block} BLOCK frames of the time line, {part} a
-block's keyframes or the reference, {idx} a frame number, {stretch} STRETCH frames, {container} mp4, mov or mkv.
+for something else), {job} is a result, {way} how its keyframes are inverted, {block} BLOCK frames of the time line,
+{part} a block's keyframes or the reference, {idx} a frame number, {stretch} STRETCH frames of the time line,
+{container} the kind of file.
 """
 
 import hashlib

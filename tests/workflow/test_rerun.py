@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import clips
 from clevam.files import read_json
-from conftest import ROOT, edit
+from conftest import ROOT, Project, edit
 from film import write_clip
 
 RAFT = "demo/models/segmentation/weights.pth"  # any file: a plan does not load it
@@ -128,6 +129,18 @@ def test_a_painted_keyframe_runs_its_copy_and_out_and_is_in_the_result(project):
     assert ran.jobs == {"edited": 1} | OUT
     assert (project / "edited/ball/000020.png").read_bytes() == (folder / "000020.png").read_bytes()
     assert "Nothing to be done" in project("--dry-run").text
+
+
+def test_a_stretch_waits_for_the_keyframes_and_blocks_that_are_seen_in_it_and_no_others(tmp_path):
+    """Frames 238 to 246 are edited, of which the second stretch has those from 240."""
+    video = {"path": "clip.mp4", "find": "it", "replace": "a star", "box": [8, 8, 40, 40], "range": [9.52, 9.84]}
+    film = Project(tmp_path, {"videos": {"film": video}, "keyframes": {"every": 4}})
+    clips.write_clip(film / "clip.mp4", clips.moving_square(500))
+    assert film("plan/film.json").status == 0
+    wanted = [film("--dry-run", f"work/out/film/{stretch:04d}.nut").jobs for stretch in range(3)]
+    seen = [(jobs["edited"], jobs["flow"], jobs["carried"], jobs["stretch"]) for jobs in wanted]
+    # Keyframes 238, 242 and 246, of which the first stretch has one, and frames that move to the next
+    assert seen == [(2, 1, 1, 1), (3, 1, 1, 1), (0, 0, 0, 1)]
 
 
 def test_a_painted_mask_that_changes_no_plan_runs_its_block_only(project):
