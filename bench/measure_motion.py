@@ -60,7 +60,7 @@ class Job:
         pts = [frame.pts for _, frame in video.frames(path)]
         self.index = {"stream": facts | {"upright": list(size)}, "pts": pts, "damage": None}
         boxes = {f"{k:06d}": bounding(masks[k]) for k in edited}
-        self.motion = plan.stretches(boxes, max(edited), {}, MARGIN, size)
+        self.motion = plan.gaps(boxes, max(edited), {}, MARGIN, size)
         self.plan = {"regions": 1, "motion": self.motion}
         self.edited, self.masks = {}, {}
         for kind, pictures, paths in (
@@ -97,11 +97,12 @@ class Job:
             carry.write(str(self.path), str(self.folder / "between" / name), flows=flows, **options)
 
     def out(self, encode: dict = ENCODE) -> Path:
-        target = self.folder / "out.mp4"
+        target = self.folder / "out.nut"
         folders = {kind: {name: str(self.folder / kind / name) for name in self.blocks} for kind in ("between", "flow")}
         propagate.render(
-            str(self.path), str(target), index=self.index, plan=self.plan, edited=self.edited, masks=self.masks,
-            between=folders["between"], flows=folders["flow"], block=BLOCK, rim=RIM, encode=encode,
+            str(self.path), str(target), index=self.index, frames=[0, len(self.index["pts"]) - 1], plan=self.plan,
+            edited=self.edited, masks=self.masks, between=folders["between"], flows=folders["flow"], block=BLOCK,
+            rim=RIM, encode=encode,
         )  # fmt: skip
         return target
 
@@ -222,7 +223,7 @@ def values_between(pictures: list[np.ndarray], keys: list[int]) -> list[float]:
     """PSNR of all frames that are no keyframes; those after a single one come from it."""
     result = []
     with tempfile.TemporaryDirectory() as folder:
-        for a, b in tqdm([*pairwise(keys)] or [(0, len(pictures) - 1)], unit="stretch"):
+        for a, b in tqdm([*pairwise(keys)] or [(0, len(pictures) - 1)], unit="gap"):
             made = rebuilt(pictures[a : b + 1], Path(folder), alone=len(keys) == 1)
             result += [psnr(p, q) for p, q in zip(pictures[a + 1 :], made, strict=False)]
     return result

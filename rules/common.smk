@@ -1,8 +1,9 @@
 """What the rules share: the configuration resolved, and who belongs to whom.
 
 Names in paths: {video} is a clip, {find} is what is located in it (the clip's name, or the job's where an edit looks
-for something else), {job} is a result, {way} how its keyframes are inverted, {block} a stretch of BLOCK frames, {part} a
-block's keyframes or the reference, {idx} a frame number.
+for something else), {job} is a result, {way} how its keyframes are inverted, {block} BLOCK frames of the time line,
+{part} a block's keyframes or the reference, {idx} a frame number, {stretch} STRETCH frames of the time line,
+{container} the kind of file.
 """
 
 import hashlib
@@ -24,6 +25,7 @@ from clevam.files import read_json, write_json
 from clevam.jobs import WHOLE, resolve
 
 BLOCK = 48  # frames per block: the model is loaded once for each, and a new keyframe disturbs only its own
+STRETCH = 5 * BLOCK  # frames that are encoded by one job: about as far apart as encoders put their key frames
 
 tools.put_on_path(ROOT / "envs" / "conda" / "bin")
 tools.steady_conda()
@@ -65,6 +67,8 @@ wildcard_constraints:
     job=one_of(JOBS),
     way=one_of(WAYS),
     block=r"\d{4}",
+    stretch=r"\d{4}",
+    container="mp4|mov|mkv",
     part=r"\d{4}|reference",
     idx=r"\d{6}",
 

@@ -1,33 +1,28 @@
-"""The edited video.
+"""The edited video: its picture in stretches, encoded side by side, and then the whole.
 
 REQUIRED INPUTS: keyframes/<video>/index.json, plan/<find>.json, masks/<find>/<idx>.png, masks_frames/<find>/<block>,
     edited/<job>/<idx>.png, flow/<find>/<block>, the source video
 OUTPUTS:
-    out/<job>.mp4    the source's frames, times, sound and subtitles, with B where A was
+    work/out/<job>/<stretch>.nut    the picture of STRETCH frames, encoded
+    out/<job>.<container>           the source's frames, times, sound and subtitles, with B where A was
 """
 
 
-rule out:
+rule stretch:
     input:
         index=lambda wildcards: ancient(f"keyframes/{JOBS[wildcards.job].video}/index.json"),
-        plan=lambda wildcards: f"plan/{JOBS[wildcards.job].find}.json",
+        plan=lambda wildcards: planned(JOBS[wildcards.job]),
         source=lambda wildcards: source_of(JOBS[wildcards.job].video),
-        # Not read here: made again where a job failed, even if this file alone is asked for.
-        made_of=lambda wildcards: ancient(made_of(wildcards.job)),
-        masks=lambda wildcards: pictures("masks", JOBS[wildcards.job].find, JOBS[wildcards.job].video),
-        between=lambda wildcards: frames_between(JOBS[wildcards.job].find),
-        edited=lambda wildcards: pictures("edited", wildcards.job, JOBS[wildcards.job].video),
-        flow=lambda wildcards: expand(
-            "flow/{find}/{block}",
-            find=JOBS[wildcards.job].find,
-            block=index_of(JOBS[wildcards.job].video)["blocks"],
-        ),
+        masks=lambda wildcards: [f"masks/{JOBS[wildcards.job].find}/{idx}.png" for idx in seen_in(wildcards)],
+        edited=lambda wildcards: [f"edited/{wildcards.job}/{idx}.png" for idx in seen_in(wildcards)],
+        between=lambda wildcards: blocks_of("masks_frames", wildcards),
+        flow=lambda wildcards: blocks_of("flow", wildcards),
     output:
-        ensure("out/{job}.mp4", non_empty=True),
+        "work/out/{job}/{stretch}.nut",
     log:
-        "logs/out/{job}.log",
+        "logs/stretch/{job}/{stretch}.log",
     benchmark:
-        "benchmarks/out/{job}.tsv"
+        "benchmarks/stretch/{job}/{stretch}.tsv"
     conda:
         "../envs/out.yaml"
     threads: 2
@@ -35,12 +30,36 @@ rule out:
         mem_mb=3000,
         runtime=120,
     params:
+        settings=stretch_settings,
+    message:
+        "stretch: encode {wildcards.job}, stretch {wildcards.stretch}"
+    script:
+        "../scripts/stretch.py"
+
+
+rule out:
+    input:
+        index=lambda wildcards: ancient(f"keyframes/{JOBS[wildcards.job].video}/index.json"),
+        # Waited for, since what is in the stretches follows from it.
+        plan=lambda wildcards: ancient(f"plan/{JOBS[wildcards.job].find}.json"),
+        source=lambda wildcards: source_of(JOBS[wildcards.job].video),
+        # Not read here: made again where a job failed, even if this file alone is asked for.
+        made_of=lambda wildcards: ancient(made_of(wildcards.job)),
+        stretches=lambda wildcards: stretches(wildcards.job),
+    output:
+        ensure("out/{job}.{container}", non_empty=True),
+    log:
+        "logs/out/{job}.{container}.log",
+    benchmark:
+        "benchmarks/out/{job}.{container}.tsv"
+    conda:
+        "../envs/out.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    params:
         settings=lambda wildcards: dict(
-            names=index_of(JOBS[wildcards.job].video)["keyframes"],
             source=index_of(JOBS[wildcards.job].video)["source"]["sha256"],
-            feather=JOBS[wildcards.job].feather,
-            encode=JOBS[wildcards.job].encode,
-            block=BLOCK,
             code=code("out", "out"),
         ),
     message:

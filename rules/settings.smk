@@ -57,7 +57,10 @@ def model_keys(job):
 
 
 def planned(wildcards):
-    """A find's plan, asked for by a function: were only params to ask it, they would be unknown to other targets."""
+    """A find's plan, asked for by a function: were only params to ask it, they would be unknown to other targets.
+
+    wildcards: or a job.
+    """
     return ancient(checkpoints.plan.get(find=wildcards.find).output[0])
 
 
@@ -165,9 +168,22 @@ def tools_of(find):
     return dict(used, loose=masks["shape"] == "loose")
 
 
+def keyframes_around(video, frames):
+    """The keyframes among the frames [first, last], and those next to them beside which others of these lie."""
+    found = []
+    for a, b in index_of(video)["segments"]:
+        first, last = max(a, frames[0]), min(b, frames[1])
+        if first <= last:
+            inside = [idx for idx in index_of(video)["keyframes"] if a <= int(idx) <= b]
+            near = max(idx for idx in inside if int(idx) <= first)
+            far = min((idx for idx in inside if int(idx) >= last), default=inside[-1])
+            found += [idx for idx in inside if near <= idx <= far]
+    return found
+
+
 def ends(wildcards):
     """The keyframes beside which frames of a block lie."""
-    return sorted({f"{key:06d}" for keys, _, box in motion_in(wildcards) if box for key in keys})
+    return keyframes_around(FINDS[wildcards.find].video, frames_of(wildcards.block))
 
 
 def masks_between(wildcards):
@@ -180,7 +196,8 @@ def between_settings(wildcards):
     find = FINDS[wildcards.find]
     labels = [region["label"] for region in find.regions]
     tools = tools_of(wildcards.find)
-    used = dict(frames=frames_of(wildcards.block), motion=motion_in(wildcards), regions=max(labels))
+    frames = frames_of(wildcards.block)
+    used = dict(frames=frames, motion=motion_in(wildcards.find, frames), regions=max(labels))
     if given(wildcards.find):
         return dict(
             used,
@@ -380,14 +397,9 @@ def frames_of(block):
     return [int(block) * BLOCK, int(block) * BLOCK + BLOCK - 1]
 
 
-def motion_in(wildcards):
-    """The plan's stretches of motion that touch a block."""
-    first, last = frames_of(wildcards.block)
-    return [
-        [keys, frames, box]
-        for keys, frames, box in plan_of(wildcards.find)["motion"]
-        if frames[0] <= last and frames[1] >= first
-    ]
+def motion_in(find, frames):
+    """The plan's gaps that hold some of the frames [first, last]."""
+    return [gap for gap in plan_of(find)["motion"] if gap[1][0] <= frames[1] and gap[1][1] >= frames[0]]
 
 
 def flow_settings(wildcards):
@@ -401,9 +413,49 @@ def flow_settings(wildcards):
         used,
         method=find.flow["method"],
         frames=frames_of(wildcards.block),
-        motion=motion_in(wildcards),
+        motion=motion_in(wildcards.find, frames_of(wildcards.block)),
         source=index_of(find.video)["source"]["sha256"],
         code=code("flow", "flow"),
+    )
+
+
+def stretches(job):
+    """The encoded picture of a job, piece by piece."""
+    count = -(-len(index_of(JOBS[job].video)["pts"]) // STRETCH)
+    return [f"work/out/{job}/{stretch:04d}.nut" for stretch in range(count)]
+
+
+def frames_in(wildcards):
+    """The first and the last frame of a stretch."""
+    first = int(wildcards.stretch) * STRETCH
+    return [first, min(first + STRETCH, len(index_of(JOBS[wildcards.job].video)["pts"])) - 1]
+
+
+def seen_in(wildcards):
+    """The keyframes that are seen in a stretch."""
+    return keyframes_around(JOBS[wildcards.job].video, frames_in(wildcards))
+
+
+def blocks_of(stage, wildcards):
+    """The folders of a stage, block by block, for a stretch."""
+    first, last = frames_in(wildcards)
+    numbers = range(first // BLOCK, last // BLOCK + 1)
+    known = index_of(JOBS[wildcards.job].video)["blocks"]
+    return [f"{stage}/{JOBS[wildcards.job].find}/{n:04d}" for n in numbers if f"{n:04d}" in known]
+
+
+def stretch_settings(wildcards):
+    job = JOBS[wildcards.job]
+    return dict(
+        frames=frames_in(wildcards),
+        names=seen_in(wildcards),
+        motion=motion_in(job.find, frames_in(wildcards)),
+        regions=len(FINDS[job.find].edited),
+        feather=job.feather,
+        encode={key: value for key, value in job.encode.items() if key != "container"},
+        block=BLOCK,
+        source=index_of(job.video)["source"]["sha256"],
+        code=code("stretch", "out"),
     )
 
 
@@ -491,13 +543,14 @@ def blocks(stage, name, video):
 
 
 def made_of(job):
-    """What lies between a job's pictures and what they were made from."""
+    """What lies between a job's result and what it was made from."""
     find, video = JOBS[job].find, JOBS[job].video
     folders = blocks("keyframes", video, video) + blocks("masks", find, video) + blocks("edited", job, video)
     if inverted(job, "reference"):
         folders += blocks("inverted", f"{find}/{way_of(JOBS[job])}", video) + inverted(job, "reference")
     folders += blocks("candidates", find, video)
-    return [*folders, *subjects(job), f"edited/{job}/reference.png"]
+    folders += [f"flow/{find}/{block}" for block in index_of(video)["blocks"]]
+    return [*folders, *frames_between(find), *subjects(job), f"edited/{job}/reference.png"]
 
 
 def look_for(job):
@@ -522,8 +575,8 @@ def everything(job, wildcards):
     named = [("keyframes", video), ("masks", find), ("edited", job)]
     yield from (path for stage, name in named for path in pictures(stage, name, video))
     yield from made_of(job)
-    yield from (f"{stage}/{find}/{block}" for stage in ("flow", "masks_frames") for block in index["blocks"])
-    yield f"out/{job}.mp4"
+    yield from stretches(job)
+    yield f"out/{job}.{JOBS[job].encode['container']}"
 
 
 def swept():

@@ -1,23 +1,14 @@
-"""Rule `out`: the edited video."""
-
-from pathlib import Path
+"""Rule `out`: the edited video, of the stretches and what else is in the source."""
 
 from clevam.adapter import stage
 
 with stage(snakemake) as settings:
-    from clevam import propagate
+    from clevam import join
     from clevam.files import read_json
 
-    propagate.render(
-        snakemake.input.source,
+    join.join(
+        snakemake.input.stretches,
         snakemake.output[0],
+        source=snakemake.input.source,
         index=read_json(snakemake.input.index),
-        plan=read_json(snakemake.input.plan),
-        edited=dict(zip(settings["names"], snakemake.input.edited, strict=True)),
-        masks=dict(zip(settings["names"], snakemake.input.masks, strict=True)),
-        between={Path(folder).name: folder for folder in snakemake.input.between},
-        flows={Path(folder).name: folder for folder in snakemake.input.flow},
-        block=settings["block"],
-        rim=settings["feather"],
-        encode=settings["encode"],
     )

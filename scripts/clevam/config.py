@@ -316,13 +316,36 @@ class Flow(Section):
     )
 
 
+def _encoder_options(options: dict[str, Any]) -> dict[str, Any]:
+    for name, value in options.items():
+        if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
+            raise ValueError(f"{name!r} is no name of an encoder's option")
+        if not isinstance(value, bool | int | float | str) or not re.fullmatch(r"[\w.,:+-]+", str(value), re.ASCII):
+            raise ValueError(f"{name} should be a number, true, false or a word, not {value!r}")
+    return options
+
+
+def _planar(pix_fmt: str) -> str:
+    if not re.fullmatch(r"yuv4[0-4][0-4]p(9|1[0246])?(le)?", pix_fmt):
+        raise ValueError(f"give planar YUV, as yuv420p or yuv422p10le, not {pix_fmt!r}")
+    return pix_fmt
+
+
 class Encode(Section):
     """How the result is written."""
 
+    container: Literal["mp4", "mov", "mkv"] = Field("mp4", description="of the result, out/<name>.<container>")
     codec: str = Field("libx264", pattern=r"^[A-Za-z0-9_-]+$", description="any video encoder of ffmpeg")
     crf: float = Field(18, ge=0, le=63, description="quality, lower is better; not used with `lossless`")
     preset: str = Field("medium", pattern=r"^[A-Za-z0-9_-]+$", description="encoder speed")
     lossless: bool = Field(False, description="every sample as composited (libx264, libx265, ffv1)")
+    pix_fmt: Annotated[str, AfterValidator(_planar)] | None = Field(
+        None,
+        description="samples of the result, as yuv420p for players that know no other (those of the source)",
+    )
+    extra: Annotated[dict[str, Any], AfterValidator(_encoder_options)] = Field(
+        {}, description="more options of the encoder by ffmpeg's names, as {tune: film, g: 48}; none that names a file"
+    )
 
 
 class Detector(Section):
@@ -437,7 +460,7 @@ class Video(Variant):
     range: tuple[float, float] | None = Field(None, description="seconds; the rest passes through untouched")
     strict: bool = Field(False, description="stop where a file is damaged, instead of editing what decodes of it")
     keyframes: Keyframes | None = None
-    edits: dict[Name, Variant] = Field({}, description="more edits of this clip: out/<video>.<edit>.mp4")
+    edits: dict[Name, Variant] = Field({}, description="more edits of this clip: out/<video>.<edit>")
 
     @model_validator(mode="after")
     def _range_runs_forward(self) -> "Video":

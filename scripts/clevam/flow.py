@@ -69,12 +69,12 @@ class Dis:
 def measure(path: str, target: str, *, index: dict, motion: list, frames: list[int], method: Callable) -> None:
     """Write the flow of the frames [first, last] of a block that are no keyframes into `target`.
 
-    motion: [keyframes, frames, box] per stretch (plan.json); those without a box have nothing to carry.
+    motion: [keyframes, frames, box] per gap (plan.json); those without a box have nothing to carry.
     method: a Dis or a Raft; its `look` says what it sees of a frame, its `step` how many pixels apart.
     """
     with replacing(target) as folder:
         folder.mkdir()
-        for keys, (first, last), box in tqdm([m for m in motion if m[2]], desc="flow", unit="stretch"):
+        for keys, (first, last), box in tqdm([m for m in motion if m[2]], desc="flow", unit="gap"):
             inside = range(max(first, frames[0]), min(last, frames[1]) + 1)
             if not inside:
                 continue

@@ -67,7 +67,7 @@ class Find:
 
 @dataclass(frozen=True)
 class Job:
-    """One result, out/<job>.mp4."""
+    """One result, out/<job>.<container>."""
 
     video: str
     find: str
@@ -121,9 +121,9 @@ def resolve(raw: Mapping[str, Any]) -> Resolved:
         own = _find(config, name, video, Variant())
         for job, variant, trial in _tried(config.sweep, _variants(name, video)):
             if job in jobs or (job != name and job in config.videos):
-                raise UserError(f"videos: two entries write out/{job}.mp4; rename the video or the edit")
+                raise UserError(f"videos: two entries write out/{job}; rename the video or the edit")
             if len(job.encode()) > 200:
-                raise UserError(f"videos: {job}: out/{job}.mp4 is too long for the name of a file; shorten it")
+                raise UserError(f"videos: {job}: out/{job} is too long for the name of a file; shorten it")
             find = _checked(job, _find(config, name, video, variant))
             shared = name if find == own else job
             finds[shared], jobs[job] = find, _job(config, video, variant, job, name, shared)

@@ -82,6 +82,7 @@ def scan(
         # Where data are missing, a decoder may put frames at times that are over.
         if troubles and pts and (frame.pts is None or frame.pts <= pts[-1]):
             continue
+        video.check(frame, path)
         if frame.pts is None:
             raise UserError(
                 f"{path}: frame {i} has no time; repair with `ffmpeg -fflags +genpts -i {path} -c copy new.mkv`"

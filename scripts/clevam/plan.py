@@ -33,7 +33,7 @@ def write(
     It holds `regions`, their number; `reference`, the keyframe that is edited first; `crops`, {name: {"box", "work"}}
     for every keyframe with A in it, where `box` is cut out and brought to `work` [width, height] pixels (short side
     `size`, both multiples of `multiple`, one scale for all of a segment); and `motion`, [keyframes, frames, box] for
-    every stretch of frames [first, last] beside keyframes: both neighbours, or the one before where a segment goes on
+    every gap, frames [first, last] beside keyframes: both neighbours, or the one before where a segment goes on
     after its last; the box in which flow is measured, or null where neither has A.
     margin, flow_margin: shares of A's size; rim: pixels of the mask's feather, which the crop always has room for.
     """
@@ -47,7 +47,7 @@ def write(
     for first, last in index["segments"]:
         names = [n for n in index["keyframes"] if first <= int(n) <= last]
         crops |= crop({n: boxes[n] for n in names if boxes[n]}, frame, margin, rim, size, multiple)
-        motion += stretches({n: boxes[n] for n in names}, last, index["reach"], flow_margin, frame)
+        motion += gaps({n: boxes[n] for n in names}, last, index["reach"], flow_margin, frame)
     chosen = medoid(shapes) if shapes else choose(reference, crops, index["keyframes"])
     write_json(target, {"regions": regions, "reference": chosen, "crops": crops, "motion": motion})
 
@@ -70,7 +70,7 @@ def crop(
     return {name: {"box": centred(box, *cut, frame), "work": work} for name, box in boxes.items()}
 
 
-def stretches(
+def gaps(
     boxes: dict[str, Box | None], last: int, reach: dict[str, int], margin: float, frame: tuple[int, int]
 ) -> list[list]:
     """The `motion` of a segment that ends with frame `last`, from its keyframes' boxes."""

@@ -1,5 +1,6 @@
 """The result: edited keyframes carried along the source's motion and laid over its own samples."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from clevam import flow, images, video
-from clevam.encode import Encoder
+from clevam.encode import encoder
 from clevam.files import replacing
 from clevam.geometry import Box, bounding, cut, feather, grow, region
 from clevam.orientation import as_stored
@@ -29,23 +30,24 @@ class Layer(NamedTuple):
 
 
 def render(
-    source: str, target: str, *, index: dict, plan: dict, edited: dict[str, str], masks: dict[str, str],
-    between: dict[str, str], flows: dict[str, str], block: int, rim: int, encode: dict,
+    source: str, target: str, *, index: dict, frames: Sequence[int], plan: dict, edited: dict[str, str],
+    masks: dict[str, str], between: dict[str, str], flows: dict[str, str], block: int, rim: int, encode: dict,
 ) -> None:  # fmt: skip
-    """Write the edited video `target` (mp4).
+    """Write the frames [first, last] of the edited video to `target`, a stretch of picture (encode.encoder).
 
     edited, masks: {keyframe: PNG path}; between, flows: {block: folder} of the other frames' masks and of their motion;
     block: frames per block; rim: width of the feathered edge in pixels; encode: config.Encode as a mapping. Frames are
     read, composited and written one at a time.
     """
-    facts, damaged = index["stream"], index["damage"] is not None
+    facts, (first, last) = index["stream"], frames
     layers = Layers(index, plan, edited, masks, between, flows, block, rim)
-    with replacing(target) as part, Encoder(part, source, facts, encode, damaged=damaged) as encoder:
-        for i, frame in tqdm(video.frames(source, index=index), total=len(index["pts"]), desc="out", unit="frame"):
+    with replacing(target) as part, encoder(part, facts, encode) as write:
+        found = video.frames(source, first, last, index)
+        for i, frame in tqdm(found, total=last + 1 - first, desc="stretch", unit="frame"):
             samples, layer = video.planes(frame, facts), layers.at(i)
             if layer is not None:
                 samples = composite(samples, layer, facts)
-            encoder.write(video.to_frame(samples, facts, frame.pts))
+            write(video.to_frame(samples, facts, frame.pts))
 
 
 class Layers:
@@ -66,8 +68,8 @@ class Layers:
             _, whole, alpha = self.keyframe(i)
             box = bounding(alpha > 0)
             return box and Layer(cut(whole[..., :3], box), cut(alpha, box), box)
-        stretches = (self._between(i, keys, box) for keys, (first, last), box in self.motion if first <= i <= last)
-        return next(stretches, None)
+        found = (self._between(i, keys, box) for keys, (first, last), box in self.motion if first <= i <= last)
+        return next(found, None)
 
     def _keyframe(self, i: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Of a keyframe what is painted, 0 elsewhere, and all of it, both RGB 0..1 and weight [H, W, 4]; its feathered

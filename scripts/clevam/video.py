@@ -1,6 +1,8 @@
 """Reading video with PyAV: stream facts, frames in presentation order, planes in and out."""
 
 import math
+import shlex
+import struct
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
@@ -9,6 +11,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+from clevam import hdr
 from clevam.damage import Trouble, hint, is_cut_off
 from clevam.errors import UserError
 from clevam.yuv import Format, to_rgb, to_uint8
@@ -23,7 +26,7 @@ def probe(path: str | Path) -> dict:
     codec; width and height as stored; rotation in degrees counter-clockwise to stand upright; sample_aspect [n, d];
     pix_fmt as stored; format, the planar YUV format that frames are read in, with its bits and chroma [x, y] (luma
     samples per chroma sample); full_range; color_range, colorspace, primaries, transfer (ffmpeg's numbers);
-    rate, the average in frames per second, and time_base, both [n, d].
+    rate, the average in frames per second, and time_base, both [n, d]; hdr (hdr.static).
     Raises UserError if there is no video to read.
     """
     with _open(path) as container:
@@ -53,7 +56,29 @@ def probe(path: str | Path) -> dict:
             "transfer": int(context.color_trc),
             "rate": [rate.numerator, rate.denominator],
             "time_base": [stream.time_base.numerator, stream.time_base.denominator],
+            "hdr": hdr.static(frame),
         }
+
+
+def check(frame: av.VideoFrame, path: str | Path) -> None:
+    """Raise UserError, with the command that mends it, for a frame that is interlaced or shown mirrored."""
+    if frame.interlaced_frame:
+        fault, cure = "it is interlaced; make it progressive", " -vf bwdif=mode=send_frame"
+    elif _mirrored(frame):
+        fault, cure = "it is shown mirrored; write it as it is shown", ""
+    else:
+        return
+    command = f"ffmpeg -i {shlex.quote(str(path))}{cure} -c:v libx264 -crf 12 -c:a copy new.mkv"
+    raise UserError(f"{path}: {fault}: `{command}`")
+
+
+def _mirrored(frame: av.VideoFrame) -> bool:
+    """Whether the frame's display matrix does more than to turn it."""
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if not matrix:
+        return False
+    a, b, _, c, d, *_ = struct.unpack("=9i", bytes(matrix))
+    return a * d < b * c
 
 
 def working_format(pix_fmt: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 from clevam import closure
 from conftest import ROOT
 
-VIDEO = {"video", "damage", "yuv", "orientation"}
+VIDEO = {"video", "damage", "hdr", "yuv", "orientation"}
 STAGES = {
     "keyframes": {"keyframes", "adaptive", "flow", "geometry", "images", *VIDEO},
     "extract": {"keyframes", "images", *VIDEO},
@@ -62,7 +62,8 @@ STAGES = {
         *VIDEO,
     },
     "masks_video": {"carry", "flow", "geometry", "images", "shapes", *VIDEO},
-    "out": {"propagate", "encode", "flow", "geometry", "images", *VIDEO},
+    "stretch": {"propagate", "encode", "flow", "geometry", "images", *VIDEO},
+    "out": {"join", "encode", "video", "damage", "hdr", "yuv"},
 }
 ALWAYS = {"__init__", "adapter", "errors", "files"}
 

@@ -118,7 +118,7 @@ def test_a_sweep_reaches_into_nested_keys_and_keeps_those_beside_them():
         ({"edit": [1]}, r"^sweep: edit: should be keys with values, not 1$"),
         ({"edit__guidance": 3}, r"^config: sweep\.edit\.guidance: should be a list, not 3$"),
         ({"edit__guidance": []}, r"^config: sweep\.edit\.guidance: should not be empty"),
-        ({"replace": ["a/b", "a-b"]}, r"two entries write out/dog\.replace=a-b\.mp4"),
+        ({"replace": ["a/b", "a-b"]}, r"two entries write out/dog\.replace=a-b;"),
     ],
     ids=str,
 )
@@ -323,6 +323,17 @@ def test_names_that_could_leave_the_folder_or_be_patterns_are_refused(name):
         ),
         ({"edit": {"steps": 2.5}}, "config: videos.dog.edit.steps: should be a whole number, not 2.5"),
         ({"encode": {"lossless": "maybe"}}, "config: videos.dog.encode.lossless: should be true or false, not 'maybe'"),
+        ({"encode": {"container": "avi"}}, "config: videos.dog.encode.container: should be 'mp4', 'mov' or 'mkv', not"),
+        (
+            {"encode": {"extra": {"-vf": "x"}}},
+            "config: videos.dog.encode.extra: '-vf' is no name of an encoder's option",
+        ),
+        (
+            {"encode": {"extra": {"tune": "/tmp/a"}}},
+            "config: videos.dog.encode.extra: tune should be a number, true, false or a word, not '/tmp/a'",
+        ),
+        ({"encode": {"extra": {"g": [1]}}}, "config: videos.dog.encode.extra: g should be a number, true, false or a"),
+        ({"encode": {"pix_fmt": "bgr24"}}, "config: videos.dog.encode.pix_fmt: give planar YUV, as yuv420p"),
         (
             {"keyframes": {"every": 2, "count": 3}},
             "videos.dog.keyframes: give one of every, seconds, count, frames",
@@ -361,7 +372,7 @@ def test_a_mistake_is_one_line_with_the_key_and_the_cure(changes, message):
 
 
 def test_two_entries_that_write_the_same_file_are_refused():
-    with pytest.raises(UserError, match=r"two entries write out/dog\.x\.mp4"):
+    with pytest.raises(UserError, match=r"two entries write out/dog\.x;"):
         resolve({"videos": {"dog": DOG | {"edits": {"x": {"replace": "y"}}}, "dog.x": DOG}})
 
 

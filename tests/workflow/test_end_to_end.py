@@ -80,5 +80,5 @@ def test_an_object_outside_the_range_passes_through(project):
 def test_more_edits_of_a_clip_share_its_masks_and_motion(project):
     ran = project(**edit(edits={"moon": {"replace": "a white moon"}}))
     assert ran.status == 0, ran.text
-    assert ran.jobs == {"reference": 1, "edit": 2, "edited": 4, "out": 1}
+    assert ran.jobs == {"reference": 1, "edit": 2, "edited": 4, "stretch": 1, "out": 1}
     assert (project / "out/ball.moon.mp4").read_bytes() != (project / "out/ball.mp4").read_bytes()

@@ -100,7 +100,7 @@ def test_after_it_everything_runs_with_no_hub(machine):
     ("changed", "again"),
     [
         ("", {}),
-        ("diffusion", {"invert": 2, "reference": 1, "edit": 1, "edited": 2, "out": 1}),
+        ("diffusion", {"invert": 2, "reference": 1, "edit": 1, "edited": 2, "stretch": 1, "out": 1}),
         ("grounding", {"candidates": 1, "choose": 1}),  # a checkpoint: then what is chosen otherwise
     ],
 )

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import clips
 from clevam.files import read_json
-from conftest import ROOT, edit
+from conftest import ROOT, Project, edit
 from film import write_clip
 
 RAFT = "demo/models/segmentation/weights.pth"  # any file: a plan does not load it
-EDIT = {"reference": 1, "edit": 2, "edited": 4, "out": 1}
+OUT = {"stretch": 1, "out": 1}
+EDIT = {"reference": 1, "edit": 2, "edited": 4} | OUT
 INVERT = {"invert": 3}  # two blocks and the reference
 EDGES = {
     "models": {"controls": {"edges": "demo/models/diffusion/unet"}},  # any folder
@@ -37,10 +39,11 @@ EDGES = {
         ({"models": {"controls": {"edges": "demo/models/diffusion/unet"}}}, {}),  # named, and not asked for
         (EDGES, EDIT),
         ({"models": {"adapters": {"fur": RAFT}}, "edit": {"adapters": [{"model": "fur"}]}}, EDIT),
-        ({"encode": {"lossless": False, "crf": 30}}, {"out": 1}),
-        ({"encode": {"preset": "superfast"}}, {"out": 1}),
-        ({"flow": {"preset": "fast"}}, {"flow": 2, "out": 1}),
-        ({"flow": {"method": "raft"}, "models": {"flow": RAFT}}, {"flow": 2, "out": 1}),
+        ({"encode": {"lossless": False, "crf": 30}}, OUT),
+        ({"encode": {"preset": "superfast"}}, OUT),
+        ({"encode": {"container": "mkv"}}, {"out": 1}),
+        ({"flow": {"preset": "fast"}}, {"flow": 2} | OUT),
+        ({"flow": {"method": "raft"}, "models": {"flow": RAFT}}, {"flow": 2} | OUT),
         ({"models": {"flow": RAFT}}, {}),
         ({"masks": {"dilate": 1}}, {"masks": 2, "mask": 4, "plan": 1}),
         (
@@ -48,8 +51,8 @@ EDGES = {
             {"masks": 2, "mask": 4, "plan": 1},
         ),
         ({"masks": {"threshold": 0.9, "pick": "largest"}}, {}),  # of words, and here A is in files
-        ({"masks": {"between": "flow"}}, {"carried": 2, "out": 1}),
-        ({"masks": {"between": "segment"}}, {"segmented": 2, "out": 1}),
+        ({"masks": {"between": "flow"}}, {"carried": 2} | OUT),
+        ({"masks": {"between": "segment"}}, {"segmented": 2} | OUT),
         ({"keyframes": {"unreached": 0.3, "region": [0, 0, 9, 9]}}, {}),  # of adaptive ones, and here they are spaced
         (edit(keyframes={"method": "adaptive"}), {"keyframes": 1}),  # a checkpoint: the rest follows
         ({"masks": {"feather": 7}}, {"plan": 1}),  # then all edits, and flow only where the plan differs
@@ -125,9 +128,21 @@ def test_a_painted_keyframe_runs_its_copy_and_out_and_is_in_the_result(project):
     Image.fromarray(painted).save(folder / "000020.png")
     ran = project()
     assert ran.status == 0, ran.text
-    assert ran.jobs == {"edited": 1, "out": 1}
+    assert ran.jobs == {"edited": 1} | OUT
     assert (project / "edited/ball/000020.png").read_bytes() == (folder / "000020.png").read_bytes()
     assert "Nothing to be done" in project("--dry-run").text
+
+
+def test_a_stretch_waits_for_the_keyframes_and_blocks_that_are_seen_in_it_and_no_others(tmp_path):
+    """Frames 238 to 246 are edited, of which the second stretch has those from 240."""
+    video = {"path": "clip.mp4", "find": "it", "replace": "a star", "box": [8, 8, 40, 40], "range": [9.52, 9.84]}
+    film = Project(tmp_path, {"videos": {"film": video}, "keyframes": {"every": 4}})
+    clips.write_clip(film / "clip.mp4", clips.moving_square(500))
+    assert film("plan/film.json").status == 0
+    wanted = [film("--dry-run", f"work/out/film/{stretch:04d}.nut").jobs for stretch in range(3)]
+    seen = [(jobs["edited"], jobs["flow"], jobs["carried"], jobs["stretch"]) for jobs in wanted]
+    # Keyframes 238, 242 and 246, of which the first stretch has one, and frames that move to the next
+    assert seen == [(2, 1, 1, 1), (3, 1, 1, 1), (0, 0, 0, 1)]
 
 
 def test_a_painted_mask_that_changes_no_plan_runs_its_block_only(project):
@@ -139,7 +154,7 @@ def test_a_painted_mask_that_changes_no_plan_runs_its_block_only(project):
     Image.fromarray(mask).save(folder / "000020.png")
     ran = project()
     assert ran.status == 0, ran.text
-    assert ran.jobs == {"mask": 1, "plan": 1, "invert": 1, "edit": 1, "edited": 3, "out": 1}
+    assert ran.jobs == {"mask": 1, "plan": 1, "invert": 1, "edit": 1, "edited": 3} | OUT
 
 
 def test_a_sweep_edits_what_it_tries_once_and_asks_for_nothing_else(project):
@@ -171,7 +186,7 @@ def test_keyframes_that_look_at_those_before_them_follow_them(project):
     Image.fromarray(mask).save(project / "masks_override/ball/000020.png")
     again = project(**chain)
     assert again.status == 0, again.text
-    assert again.jobs == {"mask": 1, "plan": 1, "invert": 1, "edit": 2, "edited": 4, "out": 1}
+    assert again.jobs == {"mask": 1, "plan": 1, "invert": 1, "edit": 2, "edited": 4} | OUT
 
 
 def test_a_picture_put_in_place_of_another_is_noticed_though_it_is_older(project):
@@ -182,7 +197,7 @@ def test_a_picture_put_in_place_of_another_is_noticed_though_it_is_older(project
     os.utime(folder / "other", (0, 0))
     assert project("edited/ball/000020.png").status == 0
     (folder / "other").replace(folder / "000020.png")
-    assert project.plan() == {"edited": 1, "out": 1}
+    assert project.plan() == {"edited": 1} | OUT
 
 
 def test_a_video_put_in_place_of_another_is_noticed_though_it_is_older(project, scene):
@@ -217,7 +232,7 @@ def test_a_video_that_cannot_be_read_does_not_keep_the_others_waiting(project):
     ran = project(videos={"aaa": bad}, encode={"preset": "superfast"})
     assert ran.status != 0
     assert "error: text.mp4: not a video that can be read" in ran.text
-    assert ran.jobs == {"out": 1}
+    assert ran.jobs == OUT
 
 
 def test_a_failure_leaves_no_stale_result_even_if_only_the_result_is_asked_for(project):
@@ -240,6 +255,7 @@ def test_a_failure_leaves_no_stale_result_even_if_only_the_result_is_asked_for(p
         ("keyframes/ball/000020.png", {"keyframe": 1}),
         ("edited/ball/000020.png", {"edited": 1}),
         ("out/ball.mp4", {"out": 1}),
+        ("work/out/ball/0000.nut", {"stretch": 1}),
     ],
 )
 def test_a_lost_file_is_made_again_and_nothing_below_it_that_stays_the_same(project, lost, jobs):

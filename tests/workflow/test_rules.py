@@ -17,6 +17,7 @@ TARGETS = {
     "edited": "edited/ball/000020.png",
     "flow": "flow/ball/0000",
     "carried": "masks_frames/ball/0000",
+    "stretch": "work/out/ball/0000.nut",
     "out": "out/ball.mp4",
 }
 

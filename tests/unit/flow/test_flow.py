@@ -43,7 +43,7 @@ def found_in(scene: Scene, *times: int) -> tuple[list[flow.Motion], list[flow.Mo
     )
 
 
-def stretch(a: int, b: int, box: list | None) -> list:
+def gap(a: int, b: int, box: list | None) -> list:
     """The frames between two keyframes, as plan.json has them."""
     return [[a, b], [a + 1, b - 1], box]
 
@@ -507,16 +507,16 @@ def test_a_missing_file_is_named_with_the_folder_to_delete(tmp_path):
 
 
 def test_frames_strictly_between_two_keyframes_have_a_file(clip, tmp_path):
-    names = measure(clip, tmp_path / "0000", [stretch(0, 4, [0, 0, 96, 64]), stretch(4, 6, [0, 0, 96, 64])])
+    names = measure(clip, tmp_path / "0000", [gap(0, 4, [0, 0, 96, 64]), gap(4, 6, [0, 0, 96, 64])])
     assert names == ["000001.npz", "000002.npz", "000003.npz", "000005.npz"]
 
 
 def test_frames_outside_the_block_have_no_file(clip, tmp_path):
-    assert measure(clip, tmp_path / "0001", [stretch(0, 8, [0, 0, 96, 64])], (4, 5)) == ["000004.npz", "000005.npz"]
+    assert measure(clip, tmp_path / "0001", [gap(0, 8, [0, 0, 96, 64])], (4, 5)) == ["000004.npz", "000005.npz"]
 
 
 def test_an_interval_without_a_box_has_no_file(clip, tmp_path):
-    assert measure(clip, tmp_path / "0000", [stretch(0, 4, None), stretch(4, 6, [0, 0, 96, 64])]) == ["000005.npz"]
+    assert measure(clip, tmp_path / "0000", [gap(0, 4, None), gap(4, 6, [0, 0, 96, 64])]) == ["000005.npz"]
 
 
 def test_a_block_without_motion_is_an_empty_folder(clip, tmp_path):
@@ -525,7 +525,7 @@ def test_a_block_without_motion_is_an_empty_folder(clip, tmp_path):
 
 def test_a_file_leads_to_the_keyframe_before_and_to_the_one_after(clip, tmp_path):
     box = [0, 0, 61, 35]
-    measure(clip, tmp_path / "0000", [stretch(2, 6, box)])
+    measure(clip, tmp_path / "0000", [gap(2, 6, box)])
     stored = flow.read(tmp_path / "0000" / "000005.npz", box)
     square = np.s_[11:17, 8:14]  # in frame 5 the square covers x 5 to 16, y 8 to 19
     assert np.abs(stored["first"][0][square] - [-3, 0]).max() < 0.3
@@ -535,7 +535,7 @@ def test_a_file_leads_to_the_keyframe_before_and_to_the_one_after(clip, tmp_path
 def test_a_block_in_the_middle_leads_to_the_keyframes_of_other_blocks(tmp_path):
     path = write_clip(tmp_path / "clip.mp4", [texture(shift=(2 * i, -i)) for i in range(10)], crf="5")
     box = [10, 4, 140, 110]
-    assert measure(path, tmp_path / "0001", [stretch(0, 9, box)], (5, 6)) == ["000005.npz", "000006.npz"]
+    assert measure(path, tmp_path / "0001", [gap(0, 9, box)], (5, 6)) == ["000005.npz", "000006.npz"]
     for i in (5, 6):
         stored = flow.read(tmp_path / "0001" / f"{i:06d}.npz", box)
         for name, k in (("first", 0), ("last", 9)):
@@ -554,7 +554,7 @@ def test_far_from_its_keyframes_a_block_decodes_them_and_itself_alone(tmp_path, 
     path, asked, frames = write_clip(tmp_path / "clip.mp4", [texture()] * 20), [], flow.video.frames
     monkeypatch.setattr(flow, "SEEK", 4)
     monkeypatch.setattr(flow.video, "frames", lambda path, *what: asked.append(what[:2]) or frames(path, *what))
-    assert len(measure(path, tmp_path / "0001", [stretch(0, 15, [0, 0, 160, 120])], (7, 10))) == 4
+    assert len(measure(path, tmp_path / "0001", [gap(0, 15, [0, 0, 160, 120])], (7, 10))) == 4
     assert asked == [(), (0, 0), (7, 10), (15, 15)]  # the first is for the index
     asked.clear()
     assert len(measure(path, tmp_path / "0002", [[[0], [1, 19], [0, 0, 160, 120]]], (3, 6))) == 4
@@ -562,7 +562,7 @@ def test_far_from_its_keyframes_a_block_decodes_them_and_itself_alone(tmp_path, 
 
 
 def test_motion_is_measured_inside_the_box(clip, tmp_path):
-    measure(clip, tmp_path / "0000", [stretch(0, 2, [40, 30, 51, 33])])
+    measure(clip, tmp_path / "0000", [gap(0, 2, [40, 30, 51, 33])])
     found, sure = flow.read(tmp_path / "0000" / "000001.npz", [40, 30, 51, 33])["last"]
     assert np.abs(found).max() < 0.2  # still ground, the square is elsewhere
 
@@ -575,7 +575,7 @@ def test_a_rotated_clip_has_its_motion_in_upright_pixels(tmp_path, rotation, exp
     frames = [texture(96, 128, shift=(2 * i, 0)) for i in range(3)]
     path = write_clip(tmp_path / "clip.mp4", frames, rotation=rotation, crf="1")
     size = (96, 128) if rotation % 180 else (128, 96)
-    measure(path, tmp_path / "0000", [stretch(0, 2, [0, 0, *size])])
+    measure(path, tmp_path / "0000", [gap(0, 2, [0, 0, *size])])
     found = flow.read(tmp_path / "0000" / "000001.npz", [0, 0, *size])["last"][0]
     assert np.abs(interior(found) - expected).max() < 0.3
 
@@ -583,6 +583,6 @@ def test_a_rotated_clip_has_its_motion_in_upright_pixels(tmp_path, rotation, exp
 def test_an_anamorphic_clip_has_its_motion_in_square_pixels(tmp_path):
     frames = [texture(96, 128, shift=(2 * i, 2 * i)) for i in range(3)]
     path = write_clip(tmp_path / "clip.mp4", frames, aspect=2, crf="1")
-    measure(path, tmp_path / "0000", [stretch(0, 2, [0, 0, 256, 96])])
+    measure(path, tmp_path / "0000", [gap(0, 2, [0, 0, 256, 96])])
     found = flow.read(tmp_path / "0000" / "000001.npz", [0, 0, 256, 96])["last"][0]
     assert np.abs(interior(found) - [4, 2]).max() < 0.4

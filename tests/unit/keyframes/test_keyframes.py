@@ -263,3 +263,10 @@ def test_extract_gives_the_same_bytes_each_time(tmp_path):
         keyframes.extract(str(path), str(tmp_path / name), index=index, names=["000011"])
         results.append((tmp_path / name / "000011.png").read_bytes())
     assert results[0] == results[1]
+
+
+def test_an_interlaced_clip_is_refused(tmp_path):
+    options = {"flags": "+ildct+ilme", "x264-params": "tff=1"}
+    clip = clips.write_clip(tmp_path / "a.mp4", clips.moving_square(3), **options)
+    with pytest.raises(UserError, match="a.mp4: it is interlaced; make it progressive: `ffmpeg"):
+        index_of(clip)

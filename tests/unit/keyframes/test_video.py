@@ -44,6 +44,7 @@ def test_probe_of_an_ordinary_clip(tmp_path):
         "transfer": 1,
         "rate": [900, 13],
         "time_base": [1, 600],
+        "hdr": {},
     }
 
 

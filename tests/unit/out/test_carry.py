@@ -43,7 +43,7 @@ def clip(tmp_path_factory) -> Path:
     return write_clip(tmp_path_factory.mktemp("carry") / "clip.mp4", moving_square(10), qp="0")
 
 
-def stretch(a: int, b: int, box: list | None) -> list:
+def gap(a: int, b: int, box: list | None) -> list:
     """The frames between two keyframes, as plan.json has them."""
     return [[a, b], [a + 1, b - 1], box]
 
@@ -97,7 +97,7 @@ def square_at(x: int) -> np.ndarray:
 def test_true_motion_carries_the_mask_of_a_moving_square_exactly(clip, tmp_path):
     job = Job(tmp_path, {2: square_at(2), 6: square_at(6)})
     for i in (3, 4, 5):
-        job.move(i, stretch(2, 6, [0, 0, 40, 40]), (2 - i, 0), (6 - i, 0))
+        job.move(i, gap(2, 6, [0, 0, 40, 40]), (2 - i, 0), (6 - i, 0))
     found = job.write(clip)
     assert list(found) == [3, 4, 5]
     assert all(np.array_equal(found[i], square_at(i)) for i in (3, 4, 5))
@@ -105,7 +105,7 @@ def test_true_motion_carries_the_mask_of_a_moving_square_exactly(clip, tmp_path)
 
 def test_masks_are_of_the_whole_frame_wherever_the_box_is(clip, tmp_path):
     job = Job(tmp_path, {0: labels_of({1: [30, 20, 9, 7]}), 2: labels_of({1: [36, 24, 9, 7]})})
-    job.move(1, stretch(0, 2, [23, 15, 31, 29]), (-3, -2), (3, 2))
+    job.move(1, gap(0, 2, [23, 15, 31, 29]), (-3, -2), (3, 2))
     assert np.array_equal(job.write(clip)[1], labels_of({1: [33, 22, 9, 7]}))
 
 
@@ -114,21 +114,21 @@ def test_regions_keep_their_labels_wherever_each_of_them_goes(clip, tmp_path):
     job = Job(tmp_path, {0: labels_of(at[0]), 2: labels_of(at[2])}, regions=3)
     there = np.zeros((48, 64, 2), np.float32)
     there[:18, :30], there[22:] = (-2, 0), (2, 0)
-    job.move(1, stretch(0, 2, EVERYWHERE), there, -there)
+    job.move(1, gap(0, 2, EVERYWHERE), there, -there)
     assert np.array_equal(job.write(clip)[1], labels_of(at[1]))
 
 
 def test_a_region_before_another_covers_it_as_it_did_at_the_keyframes(clip, tmp_path):
     both = {1: [10, 10, 20, 20], 2: [15, 14, 8, 8]}
     job = Job(tmp_path, {0: labels_of(both), 2: labels_of(both)}, regions=2)
-    job.move(1, stretch(0, 2, EVERYWHERE), (0, 0), (0, 0))
+    job.move(1, gap(0, 2, EVERYWHERE), (0, 0), (0, 0))
     assert np.array_equal(job.write(clip)[1], labels_of(both))
 
 
 @pytest.mark.parametrize("sure, expected", [((1, 0.1), True), ((0.1, 1), False), ((0, 0), True)])
 def test_where_keyframes_disagree_the_surer_decides_and_then_the_nearer(clip, tmp_path, sure, expected):
     job = Job(tmp_path, {0: square_at(3), 4: labels_of({})})
-    job.move(1, stretch(0, 4, EVERYWHERE), (0, 0), (0, 0), sure)
+    job.move(1, gap(0, 4, EVERYWHERE), (0, 0), (0, 0), sure)
     assert (list(job.write(clip, (1, 1))) == [1]) == expected
 
 
@@ -136,13 +136,13 @@ def test_it_is_decided_pixel_by_pixel(clip, tmp_path):
     job = Job(tmp_path, {0: labels_of({1: [10, 10, 20, 20]}), 2: labels_of({})})
     first = np.ones((48, 64))
     first[:, 20:] = 0.1
-    job.move(1, stretch(0, 2, EVERYWHERE), (0, 0), (0, 0), (first, 1.1 - first))
+    job.move(1, gap(0, 2, EVERYWHERE), (0, 0), (0, 0), (first, 1.1 - first))
     assert np.array_equal(job.write(clip)[1], labels_of({1: [10, 10, 10, 20]}))
 
 
 def test_the_whole_frame_stays_whole(clip, tmp_path):
     job = Job(tmp_path, dict.fromkeys((0, 2), np.ones(SIZE[::-1], np.uint8)))
-    job.move(1, stretch(0, 2, EVERYWHERE), (-9, 4), (13, -8), (0.3, 0))
+    job.move(1, gap(0, 2, EVERYWHERE), (-9, 4), (13, -8), (0.3, 0))
     for refine in (as_it_is, snap):
         assert job.write(clip, refine=refine)[1].min() == 1
 
@@ -150,7 +150,7 @@ def test_the_whole_frame_stays_whole(clip, tmp_path):
 def test_the_frame_behind_a_thing_has_all_that_the_thing_has_not(clip, tmp_path):
     at = [{1: EVERYWHERE, 2: [10 + 4 * i, 10, 12, 12]} for i in range(3)]
     job = Job(tmp_path, {0: labels_of(at[0]), 2: labels_of(at[2])}, regions=2)
-    job.move(1, stretch(0, 2, EVERYWHERE), (-4, 0), (4, 0))
+    job.move(1, gap(0, 2, EVERYWHERE), (-4, 0), (4, 0))
     assert np.array_equal(job.write(clip)[1], labels_of(at[1]))
 
 
@@ -162,42 +162,42 @@ def test_the_frame_behind_a_thing_has_all_that_the_thing_has_not(clip, tmp_path)
 )
 def test_frames_of_the_block_strictly_between_keyframes_with_a_are_written(clip, tmp_path, frames, expected):
     job = Job(tmp_path, dict.fromkeys((0, 4, 6, 8), square_at(3)))
-    job.motion = [stretch(0, 4, EVERYWHERE), stretch(4, 6, None), stretch(6, 8, EVERYWHERE)]
+    job.motion = [gap(0, 4, EVERYWHERE), gap(4, 6, None), gap(6, 8, EVERYWHERE)]
     for i in (1, 2, 3, 7):
         job.move(i, job.motion[0 if i < 4 else 2], (0, 0), (0, 0))
     assert list(job.write(clip, frames)) == expected
 
 
 def test_each_frame_lies_between_its_own_keyframes_in_their_box():
-    plan = {"motion": [stretch(0, 2, [1, 2, 3, 4]), stretch(2, 6, None), stretch(6, 9, [5, 6, 7, 8])]}
+    plan = {"motion": [gap(0, 2, [1, 2, 3, 4]), gap(2, 6, None), gap(6, 9, [5, 6, 7, 8])]}
     assert carry.between(plan, [0, 7]) == {1: ([0, 2], [1, 2, 3, 4]), 7: ([6, 9], [5, 6, 7, 8])}
 
 
 def test_a_block_with_nothing_between_keyframes_is_an_empty_folder(tmp_path):
     carry.write(
         "no such video", str(tmp_path / "0000"), index={"stream": {"upright": SIZE}, "pts": []}, masks={},
-        plan={"regions": 1, "motion": [stretch(0, 4, None)]}, flows="none", frames=[0, 9], refine=as_it_is,
+        plan={"regions": 1, "motion": [gap(0, 4, None)]}, flows="none", frames=[0, 9], refine=as_it_is,
     )  # fmt: skip
     assert list((tmp_path / "0000").iterdir()) == []
 
 
 def test_a_frame_that_a_is_not_in_has_no_file(clip, tmp_path):
     job = Job(tmp_path, {0: square_at(3), 3: labels_of({})})
-    job.move(1, stretch(0, 3, EVERYWHERE), (0, 0), (0, 0))
-    job.move(2, stretch(0, 3, EVERYWHERE), (30, 25), (0, 0))  # seen neither where the motion leads nor in keyframe 3
+    job.move(1, gap(0, 3, EVERYWHERE), (0, 0), (0, 0))
+    job.move(2, gap(0, 3, EVERYWHERE), (30, 25), (0, 0))  # seen neither where the motion leads nor in keyframe 3
     assert list(job.write(clip)) == [1]
 
 
 def test_what_is_left_from_before_is_gone(clip, tmp_path):
     job = Job(tmp_path, dict.fromkeys((0, 2), square_at(3)))
-    job.move(1, stretch(0, 2, EVERYWHERE), (0, 0), (0, 0))
+    job.move(1, gap(0, 2, EVERYWHERE), (0, 0), (0, 0))
     images.write_labels(tmp_path / "out" / "0000" / "000005.png", square_at(0), 1)
     assert list(job.write(clip)) == [1]
 
 
 def test_missing_motion_is_named_and_leaves_nothing(clip, tmp_path):
     job = Job(tmp_path, dict.fromkeys((0, 2), square_at(3)))
-    job.motion = [stretch(0, 2, EVERYWHERE)]
+    job.motion = [gap(0, 2, EVERYWHERE)]
     with pytest.raises(UserError, match="000001.npz: missing or damaged"):
         job.write(clip)
     assert list((tmp_path / "out").iterdir()) == []
@@ -221,7 +221,7 @@ def test_a_mask_is_drawn_anew_from_the_upright_picture_in_the_box_and_the_carrie
     clip = write_clip(tmp_path / "clip.mp4", pictures, pix_fmt="yuv444p", rotation=90, qp="0")
     size, box, seen = SIZE[::-1], [5, 7, 30, 40], []
     job = Job(tmp_path, dict.fromkeys((0, 2), labels_of({1: [10, 30, 9, 8], 2: [22, 30, 9, 8]}, size)), regions=2)
-    job.move(1, stretch(0, 2, box), (0, 0), (0, 0))
+    job.move(1, gap(0, 2, box), (0, 0), (0, 0))
 
     def refine(picture: np.ndarray, shares: np.ndarray) -> np.ndarray:
         seen.append((picture, shares))
@@ -239,7 +239,7 @@ def test_a_mask_is_drawn_anew_from_the_upright_picture_in_the_box_and_the_carrie
 
 def test_motion_a_pixel_off_is_put_right_by_the_edges_of_the_picture(clip, tmp_path):
     job = Job(tmp_path, {2: square_at(2), 6: square_at(6)})
-    job.move(4, stretch(2, 6, [0, 0, 40, 40]), (-1, 0), (3, 0))
+    job.move(4, gap(2, 6, [0, 0, 40, 40]), (-1, 0), (3, 0))
     assert np.array_equal(job.write(clip, (4, 4))[4], square_at(3))
     assert np.array_equal(job.write(clip, (4, 4), snap)[4], square_at(4))
 
@@ -260,7 +260,7 @@ def test_of_regions_that_overlap_the_one_in_front_is_seen():
 
 def test_a_pixel_that_no_region_has_half_of_is_still_drawn(clip, tmp_path):
     job = Job(tmp_path, dict.fromkeys((0, 2), labels_of({1: [10, 10, 9, 8], 2: [10, 20, 9, 8]})), regions=2)
-    job.move(1, stretch(0, 2, EVERYWHERE), (0, 0), (0, 0))
+    job.move(1, gap(0, 2, EVERYWHERE), (0, 0), (0, 0))
     found = job.write(clip, refine=lambda picture, shares: np.stack([0.4 * shares[0], 0.35 * shares[0]]))
     assert np.array_equal(found[1], labels_of({1: [10, 10, 9, 8]}))
 

@@ -12,7 +12,9 @@ from clevam.propagate import Layer, Layers, composite
 from clips import decode, moving_square, noise, write_clip
 
 SIZE = (64, 48)
-ENCODE = {"codec": "libx264", "crf": 18.0, "preset": "ultrafast", "lossless": True}
+ENCODE = {
+    "codec": "libx264", "crf": 18.0, "preset": "ultrafast", "lossless": True, "pix_fmt": None, "extra": {},
+}  # fmt: skip
 GREEN = (0, 200, 0)
 FORMATS = ["yuv420p", "yuv422p10le", "yuv444p", "yuv411p"]
 
@@ -187,7 +189,7 @@ def colour_of(layer: Layer) -> np.ndarray:
     return colour
 
 
-def stretch(a: int, b: int, box: list | None) -> list:
+def gap(a: int, b: int, box: list | None) -> list:
     """The frames between two keyframes, as plan.json has them."""
     return [[a, b], [a + 1, b - 1], box]
 
@@ -221,8 +223,8 @@ class Job:
         flow.write(self.folder / "flow" / "0000" / f"{i:06d}.npz", *fields)
         if area:
             self.mask(i, drawn(area))
-        if stretch(*interval) not in self.motion:
-            self.motion.append(stretch(*interval))
+        if gap(*interval) not in self.motion:
+            self.motion.append(gap(*interval))
 
     def mask(self, i: int, labels: np.ndarray) -> None:
         """Where A is in frame i, which is no keyframe."""
@@ -238,12 +240,15 @@ class Job:
     def layers(self) -> Layers:
         return Layers(self.index, **self.options)
 
-    def render(self, source: Path, target: Path) -> list[list[np.ndarray]]:
-        """The planes of the frames of the result."""
+    def render(
+        self, source: Path, target: Path, first: int = 0, last: int | None = None, **encode: str
+    ) -> list[list[np.ndarray]]:
+        """The planes of the frames `first` to `last` of the result."""
         facts = video.probe(source)
         pts = [frame.pts for frame in decode(source)]
         index = {"stream": facts | {"upright": list(upright_size(facts))}, "pts": pts, "damage": None}
-        propagate.render(str(source), str(target), index=index, encode=ENCODE, **self.options)
+        frames = [first, len(pts) - 1 if last is None else last]
+        propagate.render(str(source), str(target), index=index, frames=frames, encode=ENCODE | encode, **self.options)
         return planes_of(target)
 
 
@@ -545,19 +550,31 @@ def source(tmp_path_factory) -> Path:
 
 
 def test_a_video_without_edits_keeps_every_sample(source, tmp_path):
-    result = Job(tmp_path, {2: None, 6: None}).render(source, tmp_path / "out.mp4")
+    result = Job(tmp_path, {2: None, 6: None}).render(source, tmp_path / "out.nut")
     pairs = zip(planes_of(source), result, strict=True)
     assert all(np.array_equal(a, b) for before, after in pairs for a, b in zip(before, after, strict=True))
 
 
 @pytest.fixture(scope="module")
-def carried(source, tmp_path_factory) -> list[list[np.ndarray]]:
+def job(tmp_path_factory) -> Job:
     """The square painted green at frames 2 and 6 and carried between, by its true motion."""
-    folder = tmp_path_factory.mktemp("carried")
-    job = Job(folder, {2: [2, 8, 12, 12], 6: [6, 8, 12, 12]})
+    job = Job(tmp_path_factory.mktemp("carried"), {2: [2, 8, 12, 12], 6: [6, 8, 12, 12]})
     for i in (3, 4, 5):
         job.move(i, (2, 6, [0, 0, 40, 40]), [i, 8, 12, 12], (2 - i, 0), (6 - i, 0))
-    return job.render(source, folder / "out.mp4")
+    return job
+
+
+@pytest.fixture(scope="module")
+def carried(job, source) -> list[list[np.ndarray]]:
+    return job.render(source, job.folder / "out.nut")
+
+
+@pytest.mark.parametrize("first, last", [(0, 3), (4, 4), (5, 8)])
+def test_a_stretch_holds_the_same_frames_as_the_whole(job, carried, source, tmp_path, first, last):
+    found = job.render(source, tmp_path / "out.nut", first, last)
+    assert len(found) == last + 1 - first
+    for planes, expected in zip(found, carried[first:], strict=False):
+        assert all(np.array_equal(a, b) for a, b in zip(planes, expected, strict=True))
 
 
 @pytest.mark.parametrize("i", [2, 3, 4, 5, 6])
@@ -575,10 +592,33 @@ def test_no_frame_outside_the_segments_is_touched(carried, source, i):
     assert all(np.array_equal(a, b) for a, b in zip(carried[i], planes_of(source)[i], strict=True))
 
 
+LUMA = {1: 0.7152, 6: 0.587, 9: 0.678}  # the weight of green, by ffmpeg's number: BT.709-6, BT.601-7, BT.2020-2
+
+
+@pytest.mark.parametrize("full_range", [False, True])
+@pytest.mark.parametrize("chroma, colorspace", [("420", 1), ("422", 6), ("444", 9)])
+@pytest.mark.parametrize("bits", [8, 10, 12])
+def test_in_every_format_the_edit_has_its_colour_and_all_other_samples_are_the_sources(
+    tmp_path, bits, chroma, colorspace, full_range
+):
+    pix_fmt = f"yuv{chroma}p" + (f"{bits}le" if bits > 8 else "")
+    options = {"pix_fmt": pix_fmt, "colorspace": colorspace, "full_range": full_range}
+    source = write_clip(tmp_path / "a.mkv", noise(pix_fmt, SIZE), codec="ffv1", **options)
+    job = Job(tmp_path, {0: [10, 8, 12, 6]})
+    (before,), (after,) = planes_of(source), job.render(source, tmp_path / "out.nut", codec="libx265")
+    for plane, (x, y) in zip(range(3), [(1, 1), *[tuple(video.probe(source)["chroma"])] * 2], strict=True):
+        at = region([10 // x, 8 // y, 12 // x, 6 // y])
+        if plane == 0:
+            offset, span = (0, 2**bits - 1) if full_range else (16 << bits - 8, 219 << bits - 8)
+            assert np.unique(after[0][at]).tolist() == [round(offset + span * LUMA[colorspace] * 200 / 255)]
+        after[plane][at] = before[plane][at]
+        assert np.array_equal(after[plane], before[plane])
+
+
 def test_a_failure_halfway_leaves_no_video(source, tmp_path):
     job = Job(tmp_path, {2: [2, 8, 12, 12], 6: [6, 8, 12, 12]})
-    job.motion = [stretch(2, 6, [0, 0, 40, 40])]
+    job.motion = [gap(2, 6, [0, 0, 40, 40])]
     job.mask(3, drawn([3, 8, 12, 12]))  # and no flow on disk
     with pytest.raises(Exception, match="000003.npz: missing or damaged"):
-        job.render(source, tmp_path / "out" / "a.mp4")
+        job.render(source, tmp_path / "out" / "a.nut")
     assert list((tmp_path / "out").iterdir()) == []

@@ -1,0 +1,24 @@
+"""Rule `stretch`: the edited picture of some frames."""
+
+from pathlib import Path
+
+from clevam.adapter import stage
+
+with stage(snakemake) as settings:
+    from clevam import propagate
+    from clevam.files import read_json
+
+    propagate.render(
+        snakemake.input.source,
+        snakemake.output[0],
+        index=read_json(snakemake.input.index),
+        frames=settings["frames"],
+        plan={"regions": settings["regions"], "motion": settings["motion"]},
+        edited=dict(zip(settings["names"], snakemake.input.edited, strict=True)),
+        masks=dict(zip(settings["names"], snakemake.input.masks, strict=True)),
+        between={Path(folder).name: folder for folder in snakemake.input.between},
+        flows={Path(folder).name: folder for folder in snakemake.input.flow},
+        block=settings["block"],
+        rim=settings["feather"],
+        encode=settings["encode"],
+    )
