@@ -14,6 +14,7 @@ rule stretch:
         plan=lambda wildcards: planned(JOBS[wildcards.job]),
         source=lambda wildcards: source_of(JOBS[wildcards.job].video),
         masks=lambda wildcards: [f"masks/{JOBS[wildcards.job].find}/{idx}.png" for idx in seen_in(wildcards)],
+        sources=sources_in,
         edited=lambda wildcards: [f"edited/{wildcards.job}/{idx}.png" for idx in seen_in(wildcards)],
         between=lambda wildcards: blocks_of("masks_frames", wildcards),
         flow=lambda wildcards: blocks_of("flow", wildcards),

@@ -168,16 +168,19 @@ def tools_of(find):
     return dict(used, loose=masks["shape"] == "loose")
 
 
-def keyframes_around(video, frames):
-    """The keyframes among the frames [first, last], and those next to them beside which others of these lie."""
+def keyframes_around(video, frames, more=0):
+    """The keyframes among the frames [first, last], and those next to them beside which others of these lie.
+
+    more: of the neighbours of these, in the same shot, so many on each side.
+    """
     found = []
     for a, b in index_of(video)["segments"]:
         first, last = max(a, frames[0]), min(b, frames[1])
         if first <= last:
             inside = [idx for idx in index_of(video)["keyframes"] if a <= int(idx) <= b]
-            near = max(idx for idx in inside if int(idx) <= first)
-            far = min((idx for idx in inside if int(idx) >= last), default=inside[-1])
-            found += [idx for idx in inside if near <= idx <= far]
+            near = max(n for n, idx in enumerate(inside) if int(idx) <= first)
+            far = min((n for n, idx in enumerate(inside) if int(idx) >= last), default=len(inside) - 1)
+            found += inside[max(0, near - more) : far + 1 + more]
     return found
 
 
@@ -433,7 +436,15 @@ def frames_in(wildcards):
 
 def seen_in(wildcards):
     """The keyframes that are seen in a stretch."""
-    return keyframes_around(JOBS[wildcards.job].video, frames_in(wildcards))
+    job = JOBS[wildcards.job]
+    return keyframes_around(job.video, frames_in(wildcards), more=int(job.out["smooth"] > 0))
+
+
+def sources_in(wildcards):
+    """The same of the source, where they tell its light or the motion between them."""
+    job = JOBS[wildcards.job]
+    needed = job.out["smooth"] or job.out["follow_light"]
+    return [f"keyframes/{job.video}/{idx}.png" for idx in seen_in(wildcards)] if needed else []
 
 
 def blocks_of(stage, wildcards):
@@ -445,11 +456,13 @@ def blocks_of(stage, wildcards):
 
 
 def stretch_settings(wildcards):
-    job = JOBS[wildcards.job]
+    job, frames, names = JOBS[wildcards.job], frames_in(wildcards), seen_in(wildcards)
+    shown = [*frames, *map(int, names)]
     return dict(
-        frames=frames_in(wildcards),
-        names=seen_in(wildcards),
-        motion=motion_in(job.find, frames_in(wildcards)),
+        job.out,
+        frames=frames,
+        names=names,
+        motion=motion_in(job.find, [min(shown), max(shown)]),
         regions=len(FINDS[job.find].edited),
         feather=job.feather,
         encode={key: value for key, value in job.encode.items() if key != "container"},

@@ -21,4 +21,7 @@ with stage(snakemake) as settings:
         block=settings["block"],
         rim=settings["feather"],
         encode=settings["encode"],
+        sources=dict(zip(settings["names"], snakemake.input.sources, strict=False)),
+        follow_light=settings["follow_light"],
+        smooth=settings["smooth"],
     )

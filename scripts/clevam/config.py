@@ -316,6 +316,17 @@ class Flow(Section):
     )
 
 
+class Out(Section):
+    """How keyframes' edits reach the other frames."""
+
+    follow_light: bool = Field(
+        False, description="B grows brighter and darker between keyframes as the source does where A is"
+    )
+    smooth: float = Field(
+        0.0, ge=0, le=1, description="how much of its neighbours' edits is mixed into a keyframe's, against flicker"
+    )
+
+
 def _encoder_options(options: dict[str, Any]) -> dict[str, Any]:
     for name, value in options.items():
         if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
@@ -442,6 +453,7 @@ class Variant(Section):
     plan: Plan | None = None
     edit: Edit | None = None
     flow: Flow | None = None
+    out: Out | None = None
     encode: Encode | None = None
 
     @model_validator(mode="before")
@@ -478,6 +490,7 @@ class Config(Section):
     plan: Plan = Plan()
     edit: Edit = Edit()
     flow: Flow = Flow()
+    out: Out = Out()
     encode: Encode = Encode()
     models: Models = Models()
     runtime: Runtime = Runtime()

@@ -216,8 +216,8 @@ def read(path: Path, box: Box) -> dict[str, Motion]:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             return {
                 name: (
-                    _enlarged(stored[name].astype(np.float32) / UNIT, box),
-                    _enlarged(stored[f"{name}_sure"].astype(np.float32) / 255, box),
+                    enlarged(stored[name].astype(np.float32) / UNIT, box),
+                    enlarged(stored[f"{name}_sure"].astype(np.float32) / 255, box),
                 )
                 for name in ENDS
                 if name in stored
@@ -226,7 +226,7 @@ def read(path: Path, box: Box) -> dict[str, Motion]:
         raise UserError(f"{path}: missing or damaged; delete the folder {path.parent} and run again") from None
 
 
-def _enlarged(thin: np.ndarray, box: Box) -> np.ndarray:
+def enlarged(thin: np.ndarray, box: Box) -> np.ndarray:
     """The inverse of `thinned` by STEP."""
     return cv2.resize(thin, None, fx=STEP, fy=STEP)[: box[3], : box[2]]
 

@@ -75,6 +75,7 @@ class Job:
     subjects: list[dict[str, Any] | None]
     feather: int
     edit: dict[str, Any]
+    out: dict[str, Any]
     encode: dict[str, Any]
 
     @property
@@ -221,7 +222,7 @@ def _job(config: Config, video: Video, variant: Variant, job: str, name: str, fi
     replace, subjects = ([region[key] for region in edited] for key in ("replace", "subject"))
     if None in replace:
         raise UserError(f"videos: {job}: `replace` is missing: say what A becomes, e.g. replace: a red fox")
-    masks, edit, encode = (_section(config, video, variant, key) for key in ("masks", "edit", "encode"))
+    masks, edit, out, encode = (_section(config, video, variant, key) for key in ("masks", "edit", "out", "encode"))
     for key, models in {"control": "controls", "adapters": "adapters"}.items():
         known = getattr(config.models, models)
         for missing in (each["model"] for each in edit[key] if each["model"] not in known):
@@ -233,7 +234,7 @@ def _job(config: Config, video: Video, variant: Variant, job: str, name: str, fi
         raise UserError(
             f"videos: {job}: `subject` needs models.subject.weights and models.subject.encoder, an IP-Adapter"
         )
-    return Job(name, find, replace, subjects, masks["feather"], edit, encode)
+    return Job(name, find, replace, subjects, masks["feather"], edit, out, encode)
 
 
 def _section(config: Config, video: Video, variant: Variant, key: str) -> dict[str, Any]:

@@ -62,7 +62,7 @@ STAGES = {
         *VIDEO,
     },
     "masks_video": {"carry", "flow", "geometry", "images", "shapes", *VIDEO},
-    "stretch": {"propagate", "encode", "flow", "geometry", "images", *VIDEO},
+    "stretch": {"propagate", "blend", "light", "steady", "encode", "flow", "geometry", "images", *VIDEO},
     "out": {"join", "encode", "video", "damage", "hdr", "yuv"},
 }
 ALWAYS = {"__init__", "adapter", "errors", "files"}

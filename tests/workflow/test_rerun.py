@@ -42,6 +42,7 @@ EDGES = {
         ({"encode": {"lossless": False, "crf": 30}}, OUT),
         ({"encode": {"preset": "superfast"}}, OUT),
         ({"encode": {"container": "mkv"}}, {"out": 1}),
+        ({"out": {"follow_light": True, "smooth": 0.5}}, OUT),
         ({"flow": {"preset": "fast"}}, {"flow": 2} | OUT),
         ({"flow": {"method": "raft"}, "models": {"flow": RAFT}}, {"flow": 2} | OUT),
         ({"models": {"flow": RAFT}}, {}),

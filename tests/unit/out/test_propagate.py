@@ -492,7 +492,7 @@ def edge_of(tmp_path: Path, first: list, last: list) -> tuple[np.ndarray, np.nda
 def test_b_is_soft_at_its_edge_and_the_rest_of_the_rim_shows_what_is_beside_it(tmp_path):
     weight, colour = edge_of(tmp_path, AREA, AREA)
     green = colour[:, 1] * weight / 200  # how much of a pixel B is
-    assert (green[20:32] == 1).all()
+    assert np.allclose(green[20:32], 1)
     assert np.allclose(green[16:20], [0, 0.006, 0.067, 0.309], atol=0.01)  # a normal distribution of 1 pixel
     assert np.abs(colour[14:17] - SOURCE).max() < 3
     assert np.allclose(weight[13:18], np.arange(5) / 7, atol=0.01)
@@ -622,3 +622,60 @@ def test_a_failure_halfway_leaves_no_video(source, tmp_path):
     with pytest.raises(Exception, match="000003.npz: missing or damaged"):
         job.render(source, tmp_path / "out" / "a.nut")
     assert list((tmp_path / "out").iterdir()) == []
+
+
+# ---- light, and edits that differ --------------------------------------------------------------------------------
+
+
+def flashing(path: Path, light: list[float]) -> Path:
+    """A still clip of which frame i is light[i] times as bright."""
+    picture = np.random.default_rng(0).integers(40, 200, (*SIZE[::-1], 3))
+    return write_clip(path, [np.uint8(picture * factor) for factor in light], pix_fmt="yuv444p", qp="0")
+
+
+def still(job: Job, source: Path, keyframes: tuple[int, int], box: list) -> Job:
+    """A that rests in `box`, with the source's keyframes beside the edited ones."""
+    job.sources = {}
+    for i, frame in enumerate(decode(source)):
+        if i in keyframes:
+            job.sources[f"{i:06d}"] = str(job.folder / f"source{i}.png")
+            images.write_png(Path(job.sources[f"{i:06d}"]), frame.to_ndarray(format="rgb24"))
+        elif keyframes[0] < i < keyframes[1]:
+            job.move(i, (*keyframes, [0, 0, *SIZE]), box, (0, 0), (0, 0))
+    return job
+
+
+@pytest.mark.parametrize("follow, expected", [(False, 1), (True, 0.7)])
+def test_b_is_as_much_darker_as_the_source_is_where_that_is_asked_for(tmp_path, follow, expected):
+    source, box = flashing(tmp_path / "a.mp4", [1, 0.7, 1]), [10, 8, 30, 24]
+    job = still(Job(tmp_path, {0: box, 2: box}), source, (0, 2), box)
+    options = {"sources": job.sources, "follow_light": follow}
+    index = {"stream": video.probe(source) | {"upright": list(SIZE)}}
+    found = Layers(index, **job.options, **options).at(1, decode(source)[1])
+    green = found.rgb[found.alpha == 1][:, 1]
+    assert np.allclose(green, expected * GREEN[1] / 255, atol=0.05)
+
+
+@pytest.mark.parametrize("smooth, apart", [(0, 60), (0.5, 20), (1, 0)])
+def test_what_differs_between_neighbours_is_evened_out_as_much_as_is_asked_for(tmp_path, smooth, apart):
+    source, box = flashing(tmp_path / "a.mp4", [1, 1, 1]), [10, 8, 30, 24]
+    job = still(Job(tmp_path, {0: box, 2: box}), source, (0, 2), box)
+    for i, gray in ((0, 100), (2, 160)):
+        job.put(i, np.full((*SIZE[::-1], 3), gray, np.uint8), 255 * drawn(box))
+    layers = Layers(job.index, **job.options, sources=job.sources, smooth=smooth)
+    middles = [255 * layers.at(i).rgb[10, 10, 0] for i in (0, 1, 2)]
+    assert middles[2] - middles[0] == pytest.approx(apart, abs=1.5)
+    assert middles[1] == pytest.approx(130, abs=1)
+
+
+def test_edits_that_differ_meet_without_a_seam(tmp_path):
+    box = [2, 2, 56, 36]
+    job = Job(tmp_path, {0: box, 2: box})
+    for i, gray in ((0, 100), (2, 160)):
+        job.put(i, np.full((*SIZE[::-1], 3), gray, np.uint8), 255 * drawn(box))
+    sure = np.zeros((SIZE[1], SIZE[0]), np.float32)
+    sure[:, :30] = 1
+    job.move(1, (0, 2, [0, 0, *SIZE]), box, (0, 0), (0, 0), (sure, 1 - sure))
+    row = 255 * job.layers().at(1).rgb[18, :, 0]
+    assert row[2] < 110 and row[-3] > 150
+    assert np.abs(np.diff(row[2:-2])).max() < 6
