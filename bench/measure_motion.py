@@ -38,7 +38,7 @@ from world import Scene  # noqa: E402
 EVERY, SIZE, FRAMES = 12, (256, 256), 49
 DIFFERENT = 60  # grey levels in all, of two colours that can be told apart: what is white stays so
 RIM, BLOCK, MARGIN, UNREACHED = 6, 48, 0.25, 0.6  # the configuration's defaults
-ENCODE = {"codec": "libx264", "crf": 18.0, "preset": "medium", "lossless": False}
+ENCODE = {"codec": "libx264", "crf": 18.0, "preset": "medium", "lossless": False, "pix_fmt": None, "extra": {}}
 
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:

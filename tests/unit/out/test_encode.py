@@ -146,6 +146,19 @@ def test_a_film_that_would_start_before_0_starts_there_and_its_sound_stays_besid
     assert abs(shift - early) <= Fraction(1, 1000)
 
 
+def test_what_an_edit_list_hides_stays_hidden_and_the_sound_stays_beside_the_picture(tmp_path):
+    whole = write_clip(tmp_path / "whole.mp4", moving_square(50), sound=True, g="25", bf="2")
+    source = tmp_path / "cut.mp4"
+    ffmpeg("-ss", 1.2, "-i", whole, "-c", "copy", source)  # from the key frame at 1.0 on, the rest by an edit list
+    assert b"elst" in source.read_bytes()
+    shown = times(source)
+    assert len(shown) == 20 and shown[0] == 0
+    result = encode(source, tmp_path / "out.mp4")
+    assert times(result) == shown
+    assert planes_of(result) == planes_of(source)
+    assert packets(result, "audio") == packets(source, "audio")
+
+
 def test_every_stretch_begins_where_a_player_may_begin(tmp_path):
     source = write_clip(tmp_path / "a.mp4", moving_square(30), qp="0")
     result = encode(source, tmp_path / "out.mp4", stretch=8, codec="libx265", extra={"bf": 3})
