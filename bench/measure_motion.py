@@ -29,7 +29,9 @@ from tqdm import tqdm  # noqa: E402
 
 from clevam import carry, flow, images, plan, propagate, video  # noqa: E402
 from clevam.adaptive import Adaptive  # noqa: E402
+from clevam.blend import joined  # noqa: E402
 from clevam.geometry import bounding, cut, feather  # noqa: E402
+from clevam.join import join  # noqa: E402
 from clevam.orientation import upright, upright_size  # noqa: E402
 from clevam.snap import snap  # noqa: E402
 from film import write_clip  # noqa: E402
@@ -106,6 +108,10 @@ class Job:
         )  # fmt: skip
         return target
 
+    def film(self) -> None:
+        """All that `out` does: the stretch, and what is joined to it."""
+        join([str(self.out())], str(self.folder / "out.mp4"), source=str(self.path), index=self.index)
+
 
 def rebuilt(pictures: list[np.ndarray], folder: Path, alone: bool = False) -> list[np.ndarray]:
     """All but the outer two of some pictures, made from these alone and the motion between, through flow files.
@@ -118,12 +124,9 @@ def rebuilt(pictures: list[np.ndarray], folder: Path, alone: bool = False) -> li
     gray = [flow.thinned(picture, look.step) for picture in gray]
     for i, found in enumerate(zip(*measure(gray, look), strict=True), 1):
         flow.write(folder / "motion.npz", *found, step=look.step)
-        ways = flow.weighed(flow.read(folder / "motion.npz", box), i, *ends)
-        parts = (
-            weight[..., None] * flow.warp(np.float32(pictures[end]), way)
-            for end, (way, weight) in zip(ends, ways, strict=True)
-        )
-        result.append(np.clip(np.rint(sum(parts)), 0, 255))
+        ways, weights = zip(*flow.weighed(flow.read(folder / "motion.npz", box), i, *ends), strict=True)
+        carried = [flow.warp(np.float32(pictures[end]), way) for end, way in zip(ends, ways, strict=True)]
+        result.append(np.clip(np.rint(joined(carried, weights)), 0, 255))
     return result
 
 
@@ -238,12 +241,12 @@ def adaptive_scene(seed: int) -> dict[str, float]:
 def sketched(pictures: list[np.ndarray]) -> list[np.ndarray]:
     """Dense inverse search straight from each end, weighted by forward-backward error and distance."""
     gray, last = [cv2.cvtColor(p, cv2.COLOR_RGB2GRAY) for p in pictures], len(pictures) - 1
-    look, result = flow.Dis("medium"), []
+    look, result = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM), []
     for i in range(1, last):
         total, weights = 0.0, 0.0
         for k, near in ((0, last - i), (last, i)):
-            way = look(gray[i], gray[k])
-            error = np.linalg.norm(flow.then(way, look(gray[k], gray[i])), axis=-1)
+            way = look.calc(gray[i], gray[k], None)
+            error = np.linalg.norm(flow.then(way, look.calc(gray[k], gray[i], None)), axis=-1)
             weight = near / (0.5 + error)
             total = total + weight[..., None] * flow.warp(np.float32(pictures[k]), way)
             weights = weights + weight
@@ -298,7 +301,7 @@ def speed(seconds: int) -> dict[str, float]:
             "plain": timed(lambda: subprocess.run(plain, check=True)),
             "flow": timed(lambda: job.flow(jobs=2)),
             "carry": timed(job.carry),
-            "out": timed(job.out),
+            "out": timed(job.film),
         }
         share = float(np.mean([(images.read_labels(path, 1) > 0).mean() for path in job.masks.values()]))
     return {stage: seconds / times["plain"] for stage, seconds in times.items()} | {"share": share, "s": times["plain"]}
