@@ -84,6 +84,7 @@ class Job:
                 self.flow_of(name)
 
     def flow_of(self, name: str) -> None:
+        cv2.setNumThreads(1)  # as the rule has
         options = {
             "index": self.index,
             "motion": self.motion,

@@ -3,9 +3,12 @@
 from clevam.adapter import stage
 
 with stage(snakemake) as settings:
+    import cv2
+
     from clevam import flow
     from clevam.files import read_json
 
+    cv2.setNumThreads(snakemake.threads)
     if settings["method"] == "raft":
         # PyTorch takes seconds to import, which dense inverse search does not need.
         from clevam.raft import Raft

@@ -293,7 +293,7 @@ def test_a_guess_leads_to_what_is_too_fine_and_too_far_to_be_found_without():
     grain = cv2.normalize(cv2.GaussianBlur(grain, (0, 0), 1), None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
     here, there = grain[:, 20:180], grain[:, :160]  # 20 pixels to the right
     method, guess = flow.Dis("medium"), uniform(18, 1, (120, 160))[0]
-    assert np.abs(interior(method(here, there, guess)) - [20, 0]).max() < 0.1
+    assert np.abs(interior(method(here, there, guess)) - [20, 0]).max() < 0.2
     assert np.abs(interior(method(here, there)) - [20, 0]).max(-1).min() > 1
 
 
