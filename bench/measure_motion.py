@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -51,10 +52,28 @@ def keyframes(frames: int) -> list[int]:
     return sorted({*range(0, frames, EVERY), frames - 1})
 
 
+class Made(Mapping):
+    """{frame: picture}, each made when it is asked for."""
+
+    def __init__(self, frames: list[int], make: Callable[[int], np.ndarray]) -> None:
+        self.frames, self.make = frames, make
+
+    def __getitem__(self, frame: int) -> np.ndarray:
+        return self.make(frame)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.frames)
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+
 class Job:
     """A clip on disk with true masks, its source frames or others taken for edited keyframes, as the stages see it."""
 
-    def __init__(self, folder: Path, path: Path, masks: dict[int, np.ndarray], edited: dict[int, np.ndarray]) -> None:
+    def __init__(
+        self, folder: Path, path: Path, masks: Mapping[int, np.ndarray], edited: Mapping[int, np.ndarray]
+    ) -> None:
         """masks: bool [H, W] of the keyframes, or of more; edited: uint8 RGB of the keyframes, in the order of time."""
         self.folder, self.path = folder, path
         facts = video.probe(path)
@@ -65,11 +84,11 @@ class Job:
         self.motion = plan.gaps(boxes, max(edited), {}, MARGIN, size)
         self.plan = {"regions": 1, "motion": self.motion}
         self.edited, self.masks = {}, {}
-        for kind, pictures, paths in (
-            ("edited", edited, self.edited),
-            ("masks", {k: np.uint8(255 * masks[k]) for k in edited}, self.masks),
-        ):
-            for k, pixels in pictures.items():
+        for k in edited:
+            for kind, pixels, paths in (
+                ("edited", edited[k], self.edited),
+                ("masks", np.uint8(255 * masks[k]), self.masks),
+            ):
                 paths[f"{k:06d}"] = str(folder / kind / f"{k:06d}.png")
                 images.write_png(paths[f"{k:06d}"], pixels)
         self.blocks = {f"{n:04d}": [n * BLOCK, n * BLOCK + BLOCK - 1] for n in range(-(-len(pts) // BLOCK))}
@@ -321,9 +340,8 @@ def memory(count: int) -> float:
         scene = Scene.random(900_200, (180, 320), frames=count)
         write_clip(scene, folder / "clip.mp4")
         keys = sorted({*range(0, count, 48), count - 1})
-        job = Job(
-            folder, folder / "clip.mp4", {k: scene.labels(k) == 1 for k in keys}, {k: scene.frame(k) for k in keys}
-        )
+        masks, pictures = Made(keys, lambda k: scene.labels(k) == 1), Made(keys, scene.frame)
+        job = Job(folder, folder / "clip.mp4", masks, pictures)
         for run in (job.flow, job.carry, job.out):
             run()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
