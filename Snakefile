@@ -3,9 +3,11 @@
 snakemake --cores 2                              the videos of config/config.yaml
 snakemake --cores 2 --configfile mine.yaml       your own
 snakemake --cores 2 out/dog.mp4                  one of them
+snakemake --cores 2 report/dog/index.html        one of them, and the page that shows it
 snakemake masks_video --cores 2                  the masks of every frame, as one video
 snakemake sweep --cores 2                        every combination of the values under `sweep`, side by side
 snakemake fetch --cores 1                        download the models that are named
+snakemake prune --cores 1                        list results that nothing asks for; --config yes=1 removes them
 """
 
 from snakemake.utils import min_version
@@ -28,8 +30,10 @@ include: "rules/flow.smk"
 include: "rules/between.smk"
 include: "rules/out.smk"
 include: "rules/sweep.smk"
+include: "rules/report.smk"
 include: "rules/environments.smk"
 include: "rules/fetch.smk"
+include: "rules/prune.smk"
 
 
 # Every file of every stage, not only out/: a job that failed is recorded as if it had run, and would not be tried
@@ -38,7 +42,8 @@ include: "rules/fetch.smk"
 rule all:
     default_target: True
     input:
-        [partial(everything, job) for job in ASKED],
+        [partial(stage, job) for job in ASKED for stage in STAGES],
+        lambda wildcards: summaries(),
 
 
 # What this run was asked for, with every default, beside its results.
@@ -50,8 +55,12 @@ onstart:
 onsuccess:
     warn_of_damage()
     warn_of_masks()
+    warn_of_alarms()
+    summarize()
 
 
 onerror:
     warn_of_damage()
     warn_of_masks()
+    warn_of_alarms()
+    summarize()

@@ -13,8 +13,11 @@ import resource
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from copy import deepcopy
 from dataclasses import replace
+from itertools import repeat
+from multiprocessing import get_context
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -163,7 +166,7 @@ class Run:
     def __init__(self, clip: Clip, change: dict) -> None:
         start = time.perf_counter()
         asked = settings(clip, change)
-        editor = edit.Editor(asked, Machine(str(MODEL), "cpu", 2, batch=KEYFRAMES))
+        editor = edit.Editor(asked, Machine(str(MODEL), "cpu", 1, batch=KEYFRAMES))
         opened = [editor.open(keyframe) for keyframe in clip.keyframes]
         inverts = asked["edit"]["start"] == "inversion" or asked["edit"]["inject"]["where"] != "none"
         paths = editor.invert(opened) if inverts else None
@@ -188,15 +191,23 @@ def apart(opened: edit.Opened, painted: np.ndarray) -> float:
     return float(np.abs(painted[outside] - opened.piece[outside]).mean())
 
 
+def of_clip(seed: int, changes: dict[str, dict]) -> tuple[str, dict[str, dict]]:
+    """What kind of edit a clip has, and for each change of the settings how it came out."""
+    with tempfile.TemporaryDirectory() as folder:
+        clip, told = Clip(seed, Path(folder)), {}
+        for name, change in changes.items() if len(clip.times) > 1 else []:
+            run = Run(clip, change)
+            told[name] = clip.judge(run.edited) | {"around": run.around, "seconds": run.seconds}
+    return clip.kind, told
+
+
 def measure(seeds: range, changes: dict[str, dict]) -> dict[str, float]:
     results = {name: {kind: [] for kind in KINDS} for name in changes}
-    for seed in tqdm(seeds, unit="clip"):
-        with tempfile.TemporaryDirectory() as folder:
-            clip = Clip(seed, Path(folder))
-            for name, change in changes.items() if len(clip.times) > 1 else []:
-                run = Run(clip, change)
-                told = clip.judge(run.edited) | {"around": run.around, "seconds": run.seconds}
-                results[name][clip.kind].append(told)
+    # A thread each: the bundled network is too small for more.
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
+        for kind, told in tqdm(pool.map(of_clip, seeds, repeat(changes)), total=len(seeds), unit="clip"):
+            for name, each in told.items():
+                results[name][kind].append(each)
     figures = {}
     for name, kinds in results.items():
         every = [row for rows in kinds.values() for row in rows]

@@ -138,8 +138,10 @@ def between(seeds: range) -> dict[str, float]:
     from clevam.shapes import Tools
     from clevam.snap import snap
 
-    ways = {"flow": snap, "segment": Outline(FINDERS[-1], "cpu", [], Tools())}
+    ways, look = {"flow": snap, "segment": Outline(FINDERS[-1], "cpu", [], Tools())}, flow.Dis("medium")
     overlaps, seconds = {way: [] for way in ways}, {way: [] for way in ways}
+    folder = tempfile.TemporaryDirectory()
+    motion = Path(folder.name) / "motion"
     for seed in tqdm(seeds, unit="clip"):
         clip = scene(seed)
         for a, b in pairwise(TIMES):
@@ -149,9 +151,11 @@ def between(seeds: range) -> dict[str, float]:
                 continue
             pictures = [cut(clip.frame(t), box) for t in range(a, b + 1)]
             gray = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in pictures]
+            gray = [flow.thinned(picture, look.step) for picture in gray]
             ends = [carry.shares(true[k], 1) for k in (a, b)]
-            for t, first, last in zip(range(a + 1, b), *flow.between(gray, flow.Dis("medium")), strict=True):
-                shares = carry.carried(ends, flow.weighed({"first": first, "last": last}, t, a, b), box)
+            for t, *found in zip(range(a + 1, b), *flow.between(gray, look), strict=True):
+                flow.write(motion, *found, step=look.step)
+                shares = carry.carried(ends, flow.weighed(flow.read(motion, box), t, a, b), box)
                 for way, refine in ways.items():
                     started = time.perf_counter()
                     found = carry.drawn(refine(pictures[t - a], shares)) == 1

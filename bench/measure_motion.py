@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from itertools import pairwise
+from multiprocessing import get_context
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -143,8 +144,8 @@ def rebuilt(pictures: list[np.ndarray], folder: Path, alone: bool = False) -> li
     measure, look = flow.after if alone else flow.between, flow.Dis("medium")
     gray = [flow.thinned(picture, look.step) for picture in gray]
     for i, found in enumerate(zip(*measure(gray, look), strict=True), 1):
-        flow.write(folder / "motion.npz", *found, step=look.step)
-        ways, weights = zip(*flow.weighed(flow.read(folder / "motion.npz", box), i, *ends), strict=True)
+        flow.write(folder / "motion.npy.gz", *found, step=look.step)
+        ways, weights = zip(*flow.weighed(flow.read(folder / "motion.npy.gz", box), i, *ends), strict=True)
         carried = [flow.warp(np.float32(pictures[end]), way) for end, way in zip(ends, ways, strict=True)]
         result.append(np.clip(np.rint(joined(carried, weights)), 0, 255))
     return result
@@ -164,9 +165,9 @@ def demo(seeds: range) -> dict[str, float]:
             job = Job(folder, folder / "clip.mp4", masks, {k: wanted.frame(k) for k in keyframes(FRAMES)})
             job.flow()
             job.carry()
-            files = list((folder / "flow").rglob("*.npz"))
+            files = list((folder / "flow").rglob(f"*{flow.SUFFIX}"))
             area = {i: box[2] * box[3] for _, (a, b), box in job.motion if box for i in range(a, b + 1)}
-            bytes_ += [path.stat().st_size / (2 * area[int(path.stem)]) for path in files]
+            bytes_ += [path.stat().st_size / (2 * area[int(path.name.removesuffix(flow.SUFFIX))]) for path in files]
             shown = frames(job.out(ENCODE | {"lossless": True}))
             for (a, b), _, box in (each for each in job.motion if each[2]):
                 pictures = [cut(scene.frame(t), box) for t in range(a, b + 1)]
@@ -334,17 +335,20 @@ def timed(run) -> float:
 
 
 def memory(count: int) -> float:
-    """MiB of a whole run over so many frames of 320 x 180."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        scene = Scene.random(900_200, (180, 320), frames=count)
-        write_clip(scene, folder / "clip.mp4")
-        keys = sorted({*range(0, count, 48), count - 1})
-        masks, pictures = Made(keys, lambda k: scene.labels(k) == 1), Made(keys, scene.frame)
-        job = Job(folder, folder / "clip.mp4", masks, pictures)
+    """MiB of a whole run over so many frames of 320 x 180; the clip is drawn by another process."""
+    with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        job = pool.submit(long, Path(folder), count).result()
         for run in (job.flow, job.carry, job.out):
             run()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def long(folder: Path, count: int) -> Job:
+    scene = Scene.random(900_200, (180, 320), frames=count)
+    write_clip(scene, folder / "clip.mp4")
+    keys = sorted({*range(0, count, 48), count - 1})
+    masks, pictures = Made(keys, lambda k: scene.labels(k) == 1), Made(keys, scene.frame)
+    return Job(folder, folder / "clip.mp4", masks, pictures)
 
 
 if __name__ == "__main__":

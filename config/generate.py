@@ -27,7 +27,11 @@ def main() -> None:
 
 
 def schema() -> str:
-    return json.dumps(config.Config.model_json_schema(), indent=1, ensure_ascii=False) + "\n"
+    made = config.Config.model_json_schema()
+    videos = made["properties"]["videos"]
+    about = {key: videos.pop(key) for key in ("description", "title")}
+    made["properties"]["videos"] = about | {"anyOf": [videos, {"type": "string"}]}
+    return json.dumps(made, indent=1, ensure_ascii=False) + "\n"
 
 
 def readme() -> str:
@@ -38,20 +42,26 @@ def readme() -> str:
             for name, field in leaves(model)
         ]
         parts += [f"\n## {title}\n\n{about}\n\n| key | values | default | |\n|---|---|---|---|", *rows]
-    parts.append(f"\n## sweep\n\n{config.Config.model_fields['sweep'].description}")
+    for name in SINGLE:
+        parts.append(f"\n## {name}\n\n{config.Config.model_fields[name].description}")
     return "\n".join(parts) + "\n"
 
 
 def sections() -> Iterator[tuple[str, type[config.Section], str]]:
     """(title, model, what it says of itself) of a video, a region and every section."""
-    yield "videos.&lt;name&gt;", config.Video, doc(config.Video)
+    videos = f"{doc(config.Video)} `videos` may also name a table (TSV), a line per video: {TABLE}"
+    yield "videos.&lt;name&gt;", config.Video, videos
     yield "videos.&lt;name&gt;.regions[]", config.Region, doc(config.Region)
     yield "videos.&lt;name&gt;.subject, regions[].subject", config.Subject, doc(config.Subject)
     yield "edit.control[]", config.Control, doc(config.Control)
     yield "edit.adapters[]", config.Adapter, doc(config.Adapter)
     for name, field in config.Config.model_fields.items():
-        if name not in ("videos", "sweep"):
+        if name not in ("videos", *SINGLE):
             yield name, field.annotation, doc(field.annotation)
+
+
+TABLE = "its columns are `name` and any keys of these, as `path`, `replace`, `edit.guidance`."
+SINGLE = ("sweep", "yes")  # keys that are no sections
 
 
 def leaves(model: type[config.Section], prefix: str = "") -> Iterator[tuple[str, typing.Any]]:

@@ -25,6 +25,8 @@ rule carried:
         "benchmarks/carried/{find}/{block}.tsv"
     wildcard_constraints:
         find=one_of([find for find in FINDS if not segmented(find)]),
+    group:
+        blocks_to_a_job("carried")
     conda:
         "../envs/out.yaml"
     resources:
@@ -53,15 +55,14 @@ rule segmented:
         "benchmarks/segmented/{find}/{block}.tsv"
     wildcard_constraints:
         find=one_of([find for find in FINDS if segmented(find)]),
+    group:
+        blocks_to_a_job("segmented")
     conda:
         "../envs/masks.yaml"
     threads: 4
     resources:
-        gpu=1,
-        mem_mb=12000,
-        runtime=60,
+        **on_gpu("segmenter"),
         model=lambda wildcards: model("segmenter"),
-        device=RESOLVED.runtime.device,
     params:
         settings=between_settings,
     message:

@@ -14,12 +14,16 @@ import sys
 from functools import cache, partial, reduce
 from pathlib import Path
 
-ROOT = Path(workflow.basedir)
+ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=False)).parent
+PREFIX = (
+    workflow.modifier.path_modifier.prefix or ""
+)  # of all results, where another workflow uses this as a module
 sys.path.insert(0, str(ROOT / "scripts"))
 
+from snakemake.io import IOFile, flag
 from snakemake.logging import logger
 
-from clevam import closure, damage, doubts, hub, tools, weights
+from clevam import closure, damage, doubts, hub, outcome, prune, tools, weights
 from clevam.errors import UserError
 from clevam.files import read_json, write_json
 from clevam.jobs import WHOLE, resolve
@@ -84,14 +88,14 @@ def existing(path, key):
         raise UserError(f"{key}: there is no {path}, seen from {Path.cwd()}")
     if "{" in local(path):
         raise UserError(f"{key}: {path}: Snakemake takes braces in a path for a wildcard; rename it")
-    return local(path)
+    return flag(local(path), "local")  # where a module has a prefix, what the user brings has none
 
 
 def existing_file(path, key):
     """`existing(path, key)`, which must be no folder."""
     if Path(existing(path, key)).is_dir():
         raise UserError(f"{key}: {path} is a folder; give the video in it")
-    return local(path)
+    return existing(path, key)
 
 
 def named(key):
@@ -119,9 +123,10 @@ def masks_path(find):
 
 
 @cache
-def code(script, env):
-    """The digest of a stage's script, the modules it imports and its environment: once per run, not per job."""
-    return closure.digest(ROOT / "scripts" / f"{script}.py", ROOT / "envs" / f"{env}.yaml")
+def code(script, env, *others):
+    """The digest of a stage's script, the modules it imports, its environment and other files: once per run, not per
+    job."""
+    return closure.digest(ROOT / "scripts" / f"{script}.py", ROOT / "envs" / f"{env}.yaml", *others)
 
 
 @cache
@@ -159,3 +164,23 @@ def source_of(video):
 
 def block_of(idx):
     return f"{int(idx) // BLOCK:04d}"
+
+
+def blocks_to_a_job(name):
+    """The group of a rule's jobs that a cluster is handed as one: as many blocks in a row as `group-components` of the
+    profile says to this name; none if it says nothing.
+
+    Snakemake's own way to join jobs, a group's name and a number, joins more and more as checkpoints are passed. So each
+    group has the stretch of the time line in its name, and holds no jobs that could be joined further.
+    """
+
+    def group(wildcards):
+        size = workflow.group_settings.group_components.get(name)
+        *others, block = wildcards
+        if size is None or not block.isdigit():
+            return None
+        joined = "_".join([name, *others, str(int(block) // size)])
+        workflow.parent_groupids[joined] = name
+        return joined
+
+    return group

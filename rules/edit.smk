@@ -13,6 +13,10 @@ A picture edited_override/<job>/<idx>.png wins over what was painted.
 """
 
 
+localrules:
+    edited,
+
+
 rule invert:
     input:
         plan=lambda wildcards: ancient(f"plan/{wildcards.find}.json"),
@@ -25,15 +29,14 @@ rule invert:
     benchmark:
         "benchmarks/invert/{find}/{way}/{part}.tsv"
     priority: 10
+    group:
+        blocks_to_a_job("invert")
     conda:
         "../envs/edit.yaml"
     threads: 4
     resources:
-        gpu=1,
-        mem_mb=12000,
-        runtime=60,
+        **on_gpu("diffusion"),
         model=lambda wildcards: model("diffusion"),
-        device=RESOLVED.runtime.device,
         offload=RESOLVED.runtime.offload,
         batch=RESOLVED.runtime.batch,
     params:
@@ -69,11 +72,8 @@ rule reference:
         "../envs/edit.yaml"
     threads: 4
     resources:
-        gpu=1,
-        mem_mb=12000,
-        runtime=60,
+        **on_gpu("diffusion"),
         model=lambda wildcards: model("diffusion"),
-        device=RESOLVED.runtime.device,
         offload=RESOLVED.runtime.offload,
         controls=extra_models("controls"),
         adapters=extra_models("adapters"),
@@ -111,15 +111,14 @@ rule edit:
         "logs/edit/{job}/{block}.log",
     benchmark:
         "benchmarks/edit/{job}/{block}.tsv"
+    group:
+        blocks_to_a_job("edit")
     conda:
         "../envs/edit.yaml"
     threads: 4
     resources:
-        gpu=1,
-        mem_mb=12000,
-        runtime=120,
+        **on_gpu("diffusion", runtime=120),
         model=lambda wildcards: model("diffusion"),
-        device=RESOLVED.runtime.device,
         offload=RESOLVED.runtime.offload,
         controls=extra_models("controls"),
         adapters=extra_models("adapters"),
@@ -144,7 +143,9 @@ rule edit:
 
 rule edited:
     input:
-        lambda wildcards: handed("edited", wildcards.job, wildcards.idx),
+        made=lambda wildcards: handed("edited", wildcards.job, wildcards.idx),
+        # Not read: what is above a checkpoint and does not ask it runs for reasons that the checkpoint has done away with.
+        plan=lambda wildcards: ancient(f"plan/{JOBS[wildcards.job].find}.json"),
     output:
         "edited/{job}/{idx}.png",
     params:

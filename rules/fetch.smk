@@ -7,13 +7,10 @@ It has no output of its own and looks again whenever it is asked for: a cache ma
 """
 
 
-localrules:
-    fetch,
-
-
 rule fetch:
     log:
         "logs/fetch.log",
+    localrule: True
     conda:
         "../envs/fetch.yaml"
     params:

@@ -2,7 +2,7 @@
 
 REQUIRED INPUTS: keyframes/<video>/index.json, plan/<find>.json, the source video; for RAFT, the weights in models.flow
 OUTPUTS:
-    flow/<find>/<block>/<idx>.npz    see scripts/clevam/flow.py for the format
+    flow/<find>/<block>/<idx>.npy.gz see scripts/clevam/flow.py for the format
 
 It depends on the source and on where A is, never on what A becomes.
 """
@@ -19,15 +19,14 @@ rule flow:
         "logs/flow/{find}/{block}.log",
     benchmark:
         "benchmarks/flow/{find}/{block}.tsv"
+    group:
+        blocks_to_a_job("flow")
     conda:
         "../envs/flow.yaml"
     threads: lambda wildcards: 4 if by_raft(wildcards.find) else 1
     resources:
-        gpu=lambda wildcards: int(by_raft(wildcards.find)),
-        mem_mb=lambda wildcards: 12000 if by_raft(wildcards.find) else 2000,
-        runtime=60,
+        **on_gpu("raft", where=lambda wildcards: by_raft(wildcards.find), without=2000),
         model=lambda wildcards: model("flow") if by_raft(wildcards.find) else "none",
-        device=RESOLVED.runtime.device,
     params:
         settings=flow_settings,
     message:

@@ -7,6 +7,10 @@ OUTPUTS:
 """
 
 
+localrules:
+    keyframe,
+
+
 checkpoint keyframes:
     input:
         lambda wildcards: clip(wildcards.video),
@@ -46,6 +50,8 @@ rule extract:
     benchmark:
         "benchmarks/extract/{video}/{block}.tsv"
     priority: 10
+    group:
+        blocks_to_a_job("extract")
     conda:
         "../envs/keyframes.yaml"
     resources:
@@ -65,7 +71,7 @@ rule extract:
 
 rule keyframe:
     input:
-        lambda wildcards: f"work/keyframes/{wildcards.video}/{block_of(wildcards.idx)}",
+        made=lambda wildcards: f"work/keyframes/{wildcards.video}/{block_of(wildcards.idx)}",
     output:
         "keyframes/{video}/{idx}.png",
     message:

@@ -14,6 +14,11 @@ A picture masks_override/<find>/<idx>.png (labels, or black and white) wins over
 """
 
 
+localrules:
+    choose,
+    mask,
+
+
 rule candidates:
     input:
         index=lambda wildcards: ancient(f"keyframes/{FINDS[wildcards.find].video}/index.json"),
@@ -27,14 +32,13 @@ rule candidates:
     wildcard_constraints:
         find=one_of([find for find in FINDS if not by_attention(find)]),
     priority: 10
+    group:
+        blocks_to_a_job("candidates")
     conda:
         "../envs/masks.yaml"
     resources:
-        gpu=lambda wildcards: int(by_words(wildcards.find)),
-        mem_mb=lambda wildcards: 12000 if by_words(wildcards.find) else 4000,
-        runtime=60,
+        **on_gpu("finder", where=lambda wildcards: by_words(wildcards.find)),
         models=lambda wildcards: finders() if by_words(wildcards.find) else "none",
-        device=RESOLVED.runtime.device,
     params:
         settings=candidate_settings,
     message:
@@ -56,15 +60,14 @@ rule attributed:
     wildcard_constraints:
         find=one_of([find for find in FINDS if by_attention(find)]),
     priority: 10
+    group:
+        blocks_to_a_job("attributed")
     conda:
         "../envs/edit.yaml"
     threads: 4
     resources:
-        gpu=1,
-        mem_mb=12000,
-        runtime=60,
+        **on_gpu("diffusion"),
         model=lambda wildcards: model("diffusion"),
-        device=RESOLVED.runtime.device,
         offload=RESOLVED.runtime.offload,
         batch=RESOLVED.runtime.batch,
     params:
@@ -113,6 +116,8 @@ rule masks:
     benchmark:
         "benchmarks/masks/{find}/{block}.tsv"
     priority: 10
+    group:
+        blocks_to_a_job("masks")
     conda:
         "../envs/plan.yaml"
     resources:
@@ -128,7 +133,7 @@ rule masks:
 
 rule mask:
     input:
-        lambda wildcards: handed("masks", wildcards.find, wildcards.idx),
+        made=lambda wildcards: handed("masks", wildcards.find, wildcards.idx),
     output:
         "masks/{find}/{idx}.png",
     params:
@@ -149,11 +154,8 @@ rule subjects:
     conda:
         "../envs/masks.yaml"
     resources:
-        gpu=lambda wildcards: int(cut_out(wildcards.job)),
-        mem_mb=lambda wildcards: 12000 if cut_out(wildcards.job) else 4000,
-        runtime=60,
+        **on_gpu("finder", where=lambda wildcards: cut_out(wildcards.job)),
         models=lambda wildcards: finders() if cut_out(wildcards.job) else "none",
-        device=RESOLVED.runtime.device,
     params:
         settings=lambda wildcards: subject_settings(wildcards.job),
     message:

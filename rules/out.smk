@@ -24,6 +24,8 @@ rule stretch:
         "logs/stretch/{job}/{stretch}.log",
     benchmark:
         "benchmarks/stretch/{job}/{stretch}.tsv"
+    group:
+        blocks_to_a_job("stretch")
     conda:
         "../envs/out.yaml"
     threads: 2

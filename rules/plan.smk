@@ -8,6 +8,10 @@ It is a checkpoint: a repainted mask re-runs this, and everything below only if 
 """
 
 
+localrules:
+    plan,
+
+
 checkpoint plan:
     input:
         index=lambda wildcards: ancient(f"keyframes/{FINDS[wildcards.find].video}/index.json"),

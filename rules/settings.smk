@@ -10,6 +10,38 @@ def pictures(stage, name, video):
     return [f"{stage}/{name}/{idx}.png" for idx in index_of(video)["keyframes"]]
 
 
+# What jobs with a network need, in MB: main memory, and that of a card, an estimate for the largest models that
+# config/examples name, in half precision (docs/models.md).
+NEEDS = {
+    "diffusion": (12000, 12000),
+    "finder": (12000, 6000),
+    "segmenter": (12000, 6000),
+    "raft": (12000, 4000),
+}
+
+
+def on_gpu(network, runtime=60, where=None, without=4000):
+    """The resources of jobs with a network. where: of wildcards, whether their job uses it (all do); without: main memory
+    of those that do not.
+
+    The card counts only where one may be used.
+    """
+    memory, vram = NEEDS[network]
+
+    def only(value, otherwise):
+        return value if where is None else lambda wildcards: value if where(wildcards) else otherwise
+
+    wanted = RESOLVED.runtime.device != "cpu"
+    return dict(
+        gpu=only(int(wanted), 0),
+        vram_mb=only(vram * wanted, 0),
+        mem_mb=only(memory, without),
+        runtime=runtime,
+        device=RESOLVED.runtime.device,
+        gpu_share=RESOLVED.runtime.gpu_share,
+    )
+
+
 # The models that find A by words
 WORDS = ("detector.weights", "detector.config", "detector.text", "segmenter")
 VIEWER = ("subject.weights", "subject.encoder")
@@ -136,7 +168,7 @@ def choose_settings(wildcards):
     return dict(
         # Where nothing is looked for by words, other words are no other choice.
         regions=[[r["find"] if words else "", r["phrase"], r["pick"], r["label"]] for r in find.regions],
-        painted=words and any(Path(f"masks_override/{wildcards.find}").glob("*.png")),
+        painted=words and any(Path(f"{PREFIX}masks_override/{wildcards.find}").glob("*.png")),
         threshold=find.masks["threshold"] if words else 0,
         names=index["keyframes"],
         blocks=[
@@ -481,7 +513,7 @@ def requirements(env):
 def painted(stage, name, idx):
     """The picture that the user painted over a result, if there is one."""
     path = f"{stage}_override/{name}/{idx}.png"
-    return path if os.path.exists(path) else None
+    return path if os.path.exists(f"{PREFIX}{path}") else None
 
 
 def handed(stage, name, idx):
@@ -491,14 +523,14 @@ def handed(stage, name, idx):
 
 def hand_settings(stage, name, idx):
     path = painted(stage, name, idx)
-    return dict(painted=path and fingerprint(path))
+    return dict(painted=path and fingerprint(f"{PREFIX}{path}"))
 
 
 # Copies, never links: painting over a link would change the block's own picture.
 HAND_OUT = """
-if [ ! -d {input:q} ]; then cp {input:q} {output:q}
-elif [ -f {input:q}/{wildcards.idx:q}.png ]; then cp {input:q}/{wildcards.idx:q}.png {output:q}
-else echo error: {input:q} is damaged, delete that folder and run again >&2; exit 1
+if [ ! -d {input.made:q} ]; then cp {input.made:q} {output:q}
+elif [ -f {input.made:q}/{wildcards.idx:q}.png ]; then cp {input.made:q}/{wildcards.idx:q}.png {output:q}
+else echo error: {input.made:q} is damaged, delete that folder and run again >&2; exit 1
 fi
 """
 
@@ -506,7 +538,7 @@ fi
 @cache
 def warn_of_strays(stage, name, keyframes):
     """Say which painted pictures stand for no keyframe; they change nothing."""
-    strays = {path.stem for path in Path(f"{stage}_override/{name}").glob("*")} - set(keyframes)
+    strays = {path.stem for path in Path(f"{PREFIX}{stage}_override/{name}").glob("*")} - set(keyframes)
     if strays:
         stray, known = min(strays), ", ".join(keyframes[:6])
         logger.warning(f"{stage}_override/{name}/{stray}: no keyframe of that name; there are {known}, …")
@@ -555,6 +587,15 @@ def blocks(stage, name, video):
     return [f"work/{stage}/{name}/{block}" for block, idxs in index_of(video)["blocks"].items() if idxs]
 
 
+def result_of(job):
+    return f"out/{job}.{JOBS[job].encode['container']}"
+
+
+def all_blocks(stage, job):
+    """The folders of a stage that is about all frames."""
+    return [f"{stage}/{JOBS[job].find}/{block}" for block in index_of(JOBS[job].video)["blocks"]]
+
+
 def made_of(job):
     """What lies between a job's result and what it was made from."""
     find, video = JOBS[job].find, JOBS[job].video
@@ -576,20 +617,107 @@ def look_for(job):
     warn_of_toys(path, tuple((key, model(key)) for key in model_keys(job)))
 
 
-def everything(job, wildcards):
-    """Every file of every stage of a job that is already known."""
+def keyframes_of(job, wildcards):
+    """What of a job is known with its keyframes."""
     find, video = JOBS[job].find, JOBS[job].video
     look_for(job)
-    index = index_of(video)
-    warn_of_strays("masks", find, tuple(index["keyframes"]))
-    warn_of_strays("edited", job, tuple(index["keyframes"]))
+    keyframes = tuple(index_of(video)["keyframes"])
+    warn_of_strays("masks", find, keyframes)
+    warn_of_strays("edited", job, keyframes)
+    return [
+        *pictures("keyframes", video, video),
+        *blocks("keyframes", video, video),
+        *blocks("candidates", find, video),
+    ]
+
+
+def edited_of(job, wildcards):
+    """The rest, which is known with its plan."""
+    find, video = JOBS[job].find, JOBS[job].video
+    index_of(video)
     chosen_of(find)
     plan_of(find)
-    named = [("keyframes", video), ("masks", find), ("edited", job)]
-    yield from (path for stage, name in named for path in pictures(stage, name, video))
-    yield from made_of(job)
-    yield from stretches(job)
-    yield f"out/{job}.{JOBS[job].encode['container']}"
+    files = [*pictures("masks", find, video), *blocks("masks", find, video), *pictures("edited", job, video)]
+    files += [*made_of(job), *stretches(job), result_of(job)]
+    if RESOLVED.report.enabled:
+        files += [f"work/report/{job}", f"report/{video}/index.html"]
+    return files
+
+
+# Every file of every stage of a job. The first as soon as they are known: a picture whose job failed would otherwise be
+# taken as it was by what runs before the last checkpoint. (Asked on its own, `choose` would hand out its old choice.)
+STAGES = (keyframes_of, edited_of)
+
+
+def reported(video):
+    """The results that a clip's report shows."""
+    return [job for job in ASKED if JOBS[job].video == video]
+
+
+def numbers():
+    """What is measured of every clip.
+
+    Asked for before the plans are known, all that they decide would be made again though they came out the same.
+    """
+    for job in ASKED:
+        index_of(JOBS[job].video)
+        chosen_of(JOBS[job].find)
+        plan_of(JOBS[job].find)
+    return [f"report/{video}/metrics.json" for video in dict.fromkeys(JOBS[job].video for job in ASKED)]
+
+
+def summaries():
+    """What is written over all clips."""
+    if not RESOLVED.report.enabled:
+        return []
+    return ["report/summary.html", *(["work/report/passed"] if RESOLVED.report.strict else [])]
+
+
+def page_code(script):
+    return code(script, "report", *sorted((ROOT / "scripts" / "clevam" / "templates").iterdir()))
+
+
+def report_settings(wildcards):
+    jobs = reported(wildcards.video)
+    keys = {key for job in jobs for key in model_keys(job)}
+    return dict(
+        edits={
+            job: dict(
+                words=spoken(job),
+                find=JOBS[job].find,
+                file=result_of(job),
+                lossless=JOBS[job].encode["lossless"],
+            )
+            for job in jobs
+        },
+        alarm=RESOLVED.report.alarm.model_dump(),
+        models={key: fingerprint(model(key)) for key in sorted(keys)},
+        versions={env: pins(env) for env in ENVIRONMENTS if env != "fetch"},
+        code=page_code("report"),
+    )
+
+
+def spoken(job):
+    """A job in words."""
+    pairs = zip(FINDS[JOBS[job].find].edited, JOBS[job].replace, strict=True)
+    return ", ".join(f"{a} → {b}" for a, b in pairs)
+
+
+def pins(env):
+    """The versions of the packages that a stage names itself."""
+    lines = (ROOT / "envs" / f"{env}.yaml").read_text().splitlines()
+    known = dict(line.strip(" -").split("==") for line in lines if "==" in line)
+    return {name: known[name] for name in map(str.lower, requirements(env)) if name in known}
+
+
+def warn_of_alarms():
+    """Say where the reports of this run are, and what is red in them."""
+    for video in sorted({job.wildcards.video for job in workflow.dag.jobs if job.rule.name == "report"}):
+        if Path(f"report/{video}/metrics.json").exists():
+            for name, edit in read_json(f"report/{video}/metrics.json")["edits"].items():
+                for alarm in edit["alarms"]:
+                    logger.warning(f"warning: {name}: {alarm['text']}")
+            logger.info(f"report: report/{video}/index.html")
 
 
 def swept():
@@ -622,3 +750,86 @@ def sweep_settings(wildcards):
         crops=[crops.get(name) for name in names],
         code=code("sweep", "plan"),
     )
+
+
+def surplus():
+    """Results that jobs made and that the present configuration would not make."""
+
+    def recorded(path):
+        return workflow.persistence.metadata(IOFile(path, rule=None)) is not None
+
+    mine = [path.resolve() for path in brought()]
+    return [
+        path
+        for path in prune.results(Path.cwd(), recorded)
+        if not asked_for(path) and not any(file.is_relative_to(Path(path).resolve()) for file in mine)
+    ]
+
+
+def asked_for(path):
+    """Whether a result is made, of what there is to be made."""
+    outputs = ((each.name, output) for each in workflow.rules for output in each.output)
+    return any(
+        found and exists(name, found.groupdict()) for name, output in outputs if (found := output.match(path))
+    )
+
+
+def exists(made_by, wildcards):
+    """Whether there is what wildcards name: such a keyframe, such a block."""
+    job = JOBS.get(wildcards.get("job"))
+    find = wildcards.get("find") or (job and job.find)
+    video = wildcards.get("video") or (find and FINDS[find].video)
+    if made_by == "subjects":
+        return bool(job.shown)
+    if (way := wildcards.get("way")) and not any(j.find == find and way_of(j) == way for j in JOBS.values()):
+        return False
+    if wildcards.get("container") not in (None, job and job.encode["container"]):
+        return False
+    if not video or not Path(f"keyframes/{video}/index.json").exists():
+        return True  # not known yet
+    index = read_json(f"keyframes/{video}/index.json")
+    return (
+        wildcards.get("idx") in (None, *index["keyframes"])
+        and wildcards.get("block") in (None, *index["blocks"])
+        and wildcards.get("part") in (None, "reference", *index["blocks"])
+        and int(wildcards.get("stretch") or 0) * STRETCH < len(index["pts"])
+    )
+
+
+def brought():
+    """The files and folders that the configuration names."""
+    yield from (Path(clip.path) for clip in CLIPS.values())
+    yield from (Path(path) for find in FINDS.values() if (path := find.masks["path"]))
+    for job in JOBS.values():
+        yield from (Path(path) for subject in job.shown.values() for path in subject["images"])
+        yield from (Path(each["maps"]) for each in job.edit["control"])
+
+
+def summarize():
+    """Say what the run made and what failed."""
+    made = [job.output[0] for job in workflow.dag.finished_jobs if job.rule.name == "out"]
+    for line in outcome.lines(map(failure, sorted(failed_jobs(), key=str)), sorted(made)):
+        logger.error(line) if line.startswith("failed") else logger.warning(line)
+
+
+def failed_jobs():
+    """The jobs that failed, one by one where a group of them did."""
+    for job in workflow.scheduler.failed:
+        yield from job if job.is_group() else [job]
+
+
+def failure(job):
+    names = dict(job.wildcards.items())
+    waiting = [
+        result_of(name)
+        for name, asked in JOBS.items()
+        if name in ASKED and {"video": asked.video, "find": asked.find, "job": name}.items() >= keeps(names)
+    ]
+    return outcome.Failure(
+        job.rule.name, ", ".join(map(str, names.values())), next(iter(job.log), None), tuple(waiting)
+    )
+
+
+def keeps(names):
+    """Of a job's wildcards those that say whose it is."""
+    return {(key, name) for key, name in names.items() if key in ("video", "find", "job")}

@@ -7,13 +7,10 @@ OUTPUTS:
 """
 
 
-localrules:
-    sweep,
-
-
 rule sweep:
     input:
         lambda wildcards: swept(),
+    localrule: True
     message:
         "sweep: {input}"
 

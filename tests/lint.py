@@ -12,7 +12,7 @@ ALLOWED = {
     (rule, title)
     for rule in ("keyframe", "mask", "edited")
     for title in ("No log directive defined", "Specify a conda environment or container for each rule.")
-}
+} | {("prune", "Specify a conda environment or container for each rule.")}  # it needs only what Snakemake runs in
 
 
 def main() -> int:

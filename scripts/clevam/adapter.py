@@ -24,6 +24,7 @@ def stage(snakemake, online: bool = False) -> Iterator:
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     if not online:
         os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ["CLEVAM_GPU_SHARE"] = str(snakemake.resources.get("gpu_share", 1))  # device.py
     # Threads that spin while they wait starve the jobs beside them: a small network ran 70 times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with Path(snakemake.log[0]).open("w", buffering=1) as log:

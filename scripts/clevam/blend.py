@@ -10,15 +10,21 @@ COARSE = 4  # pixels, of which one will do for what is smooth
 
 
 def joined(pictures: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> np.ndarray:
-    """Pictures [H, W, C] by weights [H, W] that add up to 1, float32; what is smooth of them by smoothed weights.
+    """One or two pictures [H, W, C] by weights [H, W] that add up to 1, float32; what is smooth by smoothed weights.
 
     Detail changes over where the weights say, light and colour more gently. Pictures that are the same stay so.
     """
-    result = 0.0
-    for picture, weight in zip(pictures, weights, strict=True):
-        low = smooth(picture)
-        result = result + weight[..., None] * (picture - low) + smooth(weight)[..., None] * low
-    return result
+    if len(pictures) == 1:
+        return pictures[0]
+    (first, second), weight = pictures, weights[0]
+    apart = first - second
+    low = smooth(apart)
+    return second + times(apart - low, weight) + times(low, smooth(weight))
+
+
+def times(picture: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """A picture [H, W, C] times a weight [H, W], float32. (Left to broadcasting it takes four times as long.)"""
+    return picture * cv2.merge([weight] * picture.shape[2])
 
 
 def smooth(picture: np.ndarray) -> np.ndarray:

@@ -32,7 +32,7 @@ def write(
         for i, picture in tqdm(_pictures(path, index, due), total=len(due), desc="masks between", unit="frame"):
             keys, box = due[i]
             ends = [shares(images.read_labels(masks[f"{k:06d}"], regions, size), regions) for k in keys]
-            motion = flow.read(Path(flows) / f"{i:06d}.npz", box)
+            motion = flow.read(Path(flows) / f"{i:06d}{flow.SUFFIX}", box)
             found = refine(cut(picture, box), carried(ends, flow.weighed(motion, i, *keys), box))
             if (labels := drawn(found)).any():
                 whole = np.zeros(size[::-1], np.uint8)

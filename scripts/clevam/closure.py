@@ -1,7 +1,7 @@
 """What a stage's code is: the digest that re-runs a stage when its code changed, and only then."""
 
-import ast
 import hashlib
+import re
 from functools import cache
 from pathlib import Path
 
@@ -26,15 +26,15 @@ def modules(script: Path) -> set[Path]:
     return found
 
 
+# By its text, in no time: parsing every module would be most of what a start of the workflow takes.
+_IMPORT = re.compile(rb"^\s*(?:from clevam(?:\.(\w+))? import (\([^)]*\)|.*)|import clevam\.(\w+))", re.M)
+
+
 @cache
 def _imports(path: Path, package: Path) -> frozenset[Path]:
     """The package's modules that one file imports, wherever in the file it does so."""
     names = set()
-    for node in ast.walk(ast.parse(path.read_bytes())):
-        if isinstance(node, ast.ImportFrom) and node.module == package.name:
-            names |= {alias.name for alias in node.names} | {"__init__"}
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{package.name}."):
-            names |= {node.module.split(".")[1], "__init__"}
-        elif isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith(f"{package.name}.")}
-    return frozenset(p for n in names if (p := package / f"{n}.py").is_file())
+    for module, several, plain in _IMPORT.findall(path.read_bytes()):
+        single = module or plain
+        names |= {b"__init__", single} if single else {b"__init__", *re.findall(rb"\w+", several)}
+    return frozenset(p for n in names if (p := package / f"{n.decode()}.py").is_file())

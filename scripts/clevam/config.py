@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from clevam import sentence
+from clevam import sentence, table
 from clevam.errors import UserError
 
 
@@ -408,7 +408,36 @@ class Runtime(Section):
         "none", description="keep weights in main memory until they are used, `model` by model or `layers` by layers"
     )
     tiling: bool = Field(False, description="decode pictures piece by piece: less memory, faint seams")
-    batch: PositiveInt = Field(1, description="keyframes in the network at a time: faster on a GPU, more memory")
+    batch: PositiveInt = Field(
+        1,
+        description="keyframes in the network at a time: faster on a GPU, more memory; where that runs out there are "
+        "fewer, then `tiling`",
+    )
+    gpu_share: PositiveInt = Field(
+        1, description="jobs on one GPU at a time; raise it, and `--resources gpu=`, where a card has room for more"
+    )
+
+
+class Alarm(Section):
+    """What is red in the report, told by the worst frame; null for never."""
+
+    background_psnr: float | None = Field(30.0, description="dB outside of A, if below")
+    background_ssim: float | None = Field(None, description="outside of A, if below")
+    exactness: float | None = Field(
+        1.0, description="share of unchanged pixels outside of A, if below; only where `encode.lossless` is set"
+    )
+    warp_error_inside: float | None = Field(10.0, description="flicker of B, thousandths, if above")
+    warp_ssim: float | None = Field(None, description="hundredths, if below")
+    confidence: float | None = Field(0.1, description="how sure the motion to the keyframes is, if below")
+    mask_iou: float | None = Field(0.5, description="overlap of A from frame to frame, if below")
+
+
+class Report(Section):
+    """What is shown and measured of the results: report/<video>/index.html, report/summary.html."""
+
+    enabled: bool = Field(True, description="part of every run")
+    strict: bool = Field(False, description="a run ends with an error where something is red")
+    alarm: Alarm = Alarm()
 
 
 class Subject(Section):
@@ -481,10 +510,20 @@ class Video(Variant):
         return self
 
 
+_TEXTS = {"path", "text", "find", "replace", "masks.path", "edit.negative"}  # in a table no YAML: `no` is a word there
+
+
+def _read_table(videos: Any) -> Any:
+    return table.read(videos, _TEXTS) if isinstance(videos, str) else videos
+
+
 class Config(Section):
     """The whole file. The sections are defaults for all videos; a video or an edit may override them."""
 
-    videos: dict[Name, Video] = Field(min_length=1)
+    videos: Annotated[dict[Name, Video], Field(min_length=1), BeforeValidator(_read_table)] = Field(
+        description="by name, or the name of a table: a line per video, columns separated by tabs: `name`, and keys as "
+        "`path`, `find`, `replace`, `edit.guidance`"
+    )
     keyframes: Keyframes = Keyframes()
     masks: Masks = Masks()
     plan: Plan = Plan()
@@ -494,10 +533,12 @@ class Config(Section):
     encode: Encode = Encode()
     models: Models = Models()
     runtime: Runtime = Runtime()
+    report: Report = Report()
     sweep: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
         {},
         description="values of keys of an edit, as `edit.guidance: [3, 6]`: `snakemake sweep` tries all combinations",
     )
+    yes: bool = Field(False, description="`snakemake prune --config yes=1` removes what it otherwise only lists")
 
 
 def parse(raw: Mapping[str, Any]) -> Config:

@@ -82,9 +82,9 @@ class Diffusion:
         adapters.load(pipe, changed_by)
         looks = subject.look(pipe, shown, *machine.subject) if shown else {}
         self.looks = {label: subject.to(look, self.device) for label, look in looks.items()}
-        if tiling:
-            pipe.vae.enable_tiling()
         self.pipe, self.unet, self.vae = pipe, pipe.unet, pipe.vae
+        if tiling:
+            self.tile()
         self.encoders = [getattr(pipe, name) for name in ENCODERS if getattr(pipe, name, None)]
         # On the CPU there is no other memory to keep weights in.
         self.offload = "none" if self.device.type == "cpu" else machine.offload
@@ -93,6 +93,11 @@ class Diffusion:
         self.is_xl = self.unet.config.addition_embed_type == "text_time"
         self.inpaints = self.unet.config.in_channels == 9
         self.cell = 2 ** (len(self.vae.config.block_out_channels) - 1)  # pixels of a latent's side
+
+    def tile(self) -> bool:
+        """Decode pictures piece by piece from now on; False if that is so already."""
+        before, self.vae.use_tiling = self.vae.use_tiling, True
+        return not before
 
     def control(self, folder: str, key: str) -> ControlNetModel:
         """A ControlNet for this checkpoint; key: what the configuration calls it."""

@@ -26,6 +26,7 @@ from clevam.diffusion import Diffusion, Machine, Words
 from clevam.errors import UserError
 from clevam.files import replacing
 from clevam.geometry import cut, feather, paste
+from clevam.spare import Spare
 from clevam.subject import Subject
 
 ATTENTION = "attention"  # of the keyframes of a block, for those after them
@@ -70,10 +71,15 @@ def invert(keyframes: dict[str, Keyframe], target: str, *, settings: Settings, m
         if not keyframes:
             return
         inverter = Inverter(settings, machine)
-        for names in together(keyframes, machine.batch):
+
+        def work(names: list[str]) -> None:
             paths = inverter.invert([inverter.open(keyframes[name]) for name in names])
             for name, path in zip(names, paths, strict=True):
                 save_file({"path": path.half().cpu().contiguous()}, folder / f"{name}.safetensors")
+
+        spare = Spare(inverter.model.tile)
+        spare.each(together(keyframes, machine.batch), work)
+        spare.record(folder)
 
 
 def read_inversion(path: str) -> Tensor:
@@ -92,16 +98,23 @@ def reference(
 
     inverted: the file of its inversion, where the edit takes one.
     """
-    editor, write = Editor(settings, machine, subjects), None
+    editor = Editor(settings, machine, subjects)
     opened = editor.open(keyframe)
     with replacing(cache) as folder:
         folder.mkdir()
-        if editor.shares:
-            write = store.Writer(folder, editor.made_with)
-            write.keep(opened.inside, opened.piece, opened.maps)
-        path = read_inversion(inverted)[None] if inverted else None
-        (edited,) = editor.edit([opened], path, write=write)
-        images.write_png(picture, edited)
+
+        def work(_: list) -> None:
+            write = None
+            if editor.shares:
+                write = store.Writer(folder, editor.made_with)
+                write.keep(opened.inside, opened.piece, opened.maps)
+            path = read_inversion(inverted)[None] if inverted else None
+            (edited,) = editor.edit([opened], path, write=write)
+            images.write_png(picture, edited)
+
+        spare = Spare(editor.model.tile)
+        spare.each([[opened]], work)
+        spare.record(folder)
 
 
 def block(
@@ -123,7 +136,8 @@ def block(
             return
         editor = Editor(settings, machine, subjects)
         shared = editor.shared(store.Reader(Path(cache), editor.made_with)) if editor.shares else None
-        for names in together(keyframes, editor.at_once):
+
+        def work(names: list[str]) -> None:
             paths = inverted and torch.stack([read_inversion(f"{inverted}/{name}.safetensors") for name in names])
             opened, links = [editor.open(keyframes[name]) for name in names], {}
             if editor.edit_options["share"]["previous"]:
@@ -131,6 +145,10 @@ def block(
                 links = editor.links(name, previous.get(name, []), [folder, *map(Path, earlier)])
             for name, picture in zip(names, editor.edit(opened, paths, shared=shared, **links), strict=True):
                 images.write_png(folder / f"{name}.png", picture)
+
+        spare = Spare(editor.model.tile)
+        spare.each(together(keyframes, editor.at_once), work, whole=editor.tiles is not None)
+        spare.record(folder)
         for name in list(keyframes)[: -settings["edit"]["share"]["previous"]]:  # nobody will look at these any more
             shutil.rmtree(folder / ATTENTION / name)
 
@@ -330,7 +348,7 @@ class Editor(Inverter):
         attention in the first of them."""
         made_with = self.made_with | {"store": self.options.store}
         target = folders[0] / ATTENTION / name
-        target.mkdir(parents=True)
+        target.mkdir(parents=True, exist_ok=True)  # again where memory ran out
         before = [
             next((folder / ATTENTION / one for folder in folders if (folder / ATTENTION / one).exists()), None)
             for one in previous

@@ -11,11 +11,13 @@ Box = list[int]
 
 def bounding(mask: np.ndarray) -> Box | None:
     """The tightest box around the true pixels of bool [H, W]; None if there are none."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    if not len(rows):
-        return None
-    x, y = int(columns[0]), int(rows[0])
-    return [x, y, int(columns[-1]) + 1 - x, int(rows[-1]) + 1 - y]
+    box = [int(n) for n in cv2.boundingRect(mask.view(np.uint8))]
+    return box if box[2] else None
+
+
+def moved(box: Box, x: int, y: int) -> Box:
+    """A box that much further to the right and down."""
+    return [box[0] + x, box[1] + y, *box[2:]]
 
 
 def union(a: Box | None, b: Box | None) -> Box | None:
@@ -58,6 +60,8 @@ def cut(picture: np.ndarray, box: Box, mode: str = "reflect") -> np.ndarray:
     """The pixels of `box` from [H, W, ...]; what lies outside is padded in numpy's `mode`."""
     height, width = picture.shape[:2]
     inner = within(box, (width, height))
+    if inner == list(box):
+        return picture[region(box)].copy()
     left, top = inner[0] - box[0], inner[1] - box[1]
     pad = [(top, box[3] - inner[3] - top), (left, box[2] - inner[2] - left)] + [(0, 0)] * (picture.ndim - 2)
     return np.pad(picture[region(inner)], pad, mode=mode)

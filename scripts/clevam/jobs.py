@@ -20,11 +20,14 @@ from clevam.config import (
     Box,
     Config,
     Edit,
+    Encode,
     Keyframes,
     Models,
     Region,
+    Report,
     Runtime,
     Section,
+    Share,
     Variant,
     Video,
     parse,
@@ -96,6 +99,7 @@ class Resolved:
     """Everything a configuration asks for, by name.
 
     sweeps: of a job those that try other values of its keys: {name: {key: value}}. They are among the jobs.
+    yes: whether what is listed is to be removed.
     """
 
     clips: dict[str, Clip]
@@ -104,11 +108,13 @@ class Resolved:
     sweeps: dict[str, dict[str, dict[str, Any]]]
     models: Models
     runtime: Runtime
+    report: Report
+    yes: bool
 
     def describe(self) -> dict[str, Any]:
         """Everything as plain values, defaults filled in."""
         plain = {key: {n: vars(v) for n, v in getattr(self, key).items()} for key in ("clips", "finds", "jobs")}
-        return plain | {"models": self.models.model_dump(), "runtime": self.runtime.model_dump()}
+        return plain | {key: getattr(self, key).model_dump() for key in ("models", "runtime", "report")}
 
 
 def resolve(raw: Mapping[str, Any]) -> Resolved:
@@ -130,7 +136,7 @@ def resolve(raw: Mapping[str, Any]) -> Resolved:
             finds[shared], jobs[job] = find, _job(config, video, variant, job, name, shared)
             if trial:
                 sweeps.setdefault(trial.of, {})[job] = trial.values
-    return Resolved(clips, finds, jobs, sweeps, config.models, config.runtime)
+    return Resolved(clips, finds, jobs, sweeps, config.models, config.runtime, config.report, config.yes)
 
 
 @dataclass(frozen=True)
@@ -223,6 +229,10 @@ def _job(config: Config, video: Video, variant: Variant, job: str, name: str, fi
     if None in replace:
         raise UserError(f"videos: {job}: `replace` is missing: say what A becomes, e.g. replace: a red fox")
     masks, edit, out, encode = (_section(config, video, variant, key) for key in ("masks", "edit", "out", "encode"))
+    edit |= _defaults(Edit(), _unused_of_edit(edit))
+    encode |= _defaults(Encode(), {"crf"} if encode["lossless"] else set())
+    if not edit["share"]["reference"]:
+        edit["share"] = Share(reference=False).model_dump()
     for key, models in {"control": "controls", "adapters": "adapters"}.items():
         known = getattr(config.models, models)
         for missing in (each["model"] for each in edit[key] if each["model"] not in known):
@@ -235,6 +245,26 @@ def _job(config: Config, video: Video, variant: Variant, job: str, name: str, fi
             f"videos: {job}: `subject` needs models.subject.weights and models.subject.encoder, an IP-Adapter"
         )
     return Job(name, find, replace, subjects, masks["feather"], edit, out, encode)
+
+
+def _defaults(section: Section, unused: set[str]) -> dict[str, Any]:
+    """What `unused` keys are by default: what a job does not use makes it no other job."""
+    return section.model_dump(include=unused)
+
+
+def _unused_of_edit(edit: Mapping[str, Any]) -> set[str]:
+    """The keys of `edit` that nothing reads, because of what others say."""
+    start, constrain = edit["start"], edit["constrain"]
+    unused = {
+        "seed": start == "inversion" and constrain != "repaint",
+        "standardize": start != "inversion",
+        "background": constrain not in ("background", "repaint"),
+        "tiles": edit["layout"] != "grid",
+        "ilvr": constrain != "ilvr",
+        "repaint": constrain != "repaint",
+        "inject": edit["inject"]["where"] == "none",
+    }
+    return {key for key, nobody in unused.items() if nobody}
 
 
 def _section(config: Config, video: Video, variant: Variant, key: str) -> dict[str, Any]:

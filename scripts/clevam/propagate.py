@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, reduce
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,10 +12,10 @@ import numpy as np
 from tqdm import tqdm
 
 from clevam import flow, images, video
-from clevam.blend import joined
+from clevam.blend import joined, times
 from clevam.encode import encoder
 from clevam.files import replacing
-from clevam.geometry import Box, bounding, cut, feather, grow, region
+from clevam.geometry import Box, bounding, cut, feather, grow, moved, region, union
 from clevam.light import gain
 from clevam.orientation import as_stored, upright
 from clevam.steady import Neighbour, motion, steadied
@@ -57,6 +57,14 @@ def render(
             write(video.to_frame(samples, facts, frame.pts))
 
 
+class Opened(NamedTuple):
+    """Part of an edited keyframe, float32 [h, w, 4]: RGB 0..1 times weight, and weight."""
+
+    painted: np.ndarray  # what is B's
+    beside: np.ndarray  # what is not
+    corner: tuple[int, int]  # where the part is, (x, y)
+
+
 class Layers:
     """The layer of every frame; at most two keyframes, and their neighbours, are held at a time."""
 
@@ -75,31 +83,38 @@ class Layers:
     def at(self, i: int, frame: av.VideoFrame | None = None) -> Layer | None:
         """The layer of frame i, which is `frame` of the source (for its light); None if it passes through as it is."""
         if f"{i:06d}" in self.edited:
-            painted, beside = self.keyframe(i)
+            painted, beside, corner = self.keyframe(i)
             alpha = feather(painted[..., 3] > 0, 0, self.rim + 1)
             box = bounding(alpha > 0)
-            return box and Layer(cut((painted + beside)[..., :3], box), cut(alpha, box), box)
+            return box and Layer(cut((painted + beside)[..., :3], box), cut(alpha, box), moved(box, *corner))
         gaps = (self._between(i, frame, keys, box) for keys, (first, last), box in self.motion if first <= i <= last)
         return next(gaps, None)
 
-    def _opened(self, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Of an edited keyframe what is painted, and what is beside it: RGB 0..1 times weight, and weight [H, W, 4]."""
-        mask, edited = self._mask(self.masks[f"{k:06d}"]), images.read_rgb(self.edited[f"{k:06d}"], self.size)
-        whole = np.dstack([edited.astype(np.float32) / 255, np.ones(mask.shape, np.float32)])
-        return whole * mask[..., None], whole * ~mask[..., None]
+    def _opened(self, k: int) -> Opened:
+        """What is needed of an edited keyframe: the mask with its rim, and where motion leads to it."""
+        name = f"{k:06d}"
+        mask = self._mask(self.masks[name])
+        around = bounding(mask)
+        boxes = [box for keys, _, box in self.motion if k in keys]
+        room = reduce(union, boxes, around and grow(around, self.rim + 1, self.size)) or [0, 0, 1, 1]
+        edited = cut(images.read_rgb(self.edited[name], self.size), room) / np.float32(255)
+        whole, inside = cv2.merge([*cv2.split(edited), np.ones_like(edited[..., 0])]), np.float32(cut(mask, room))
+        return Opened(times(whole, inside), times(whole, 1 - inside), tuple(room[:2]))
 
-    def _keyframe(self, k: int) -> tuple[np.ndarray, np.ndarray]:
+    def _keyframe(self, k: int) -> Opened:
         """The same, with what its neighbours' edits are mixed into it."""
-        painted, beside = self.opened(k)
-        if self.smooth:
-            painted = steadied(painted, self._neighbours(k), self.smooth)
-        return painted, beside
+        opened = self.opened(k)
+        if not self.smooth:
+            return opened
+        return opened._replace(painted=steadied(opened.painted, self._neighbours(k, opened.corner), self.smooth))
 
-    def _neighbours(self, k: int) -> Iterator[Neighbour]:
+    def _neighbours(self, k: int, corner: tuple[int, int]) -> Iterator[Neighbour]:
         for keys, _, box in self.motion:
             for other in set(keys) - {k} if k in keys else ():
                 here, there = (cv2.cvtColor(cut(self.source(i), box), cv2.COLOR_RGB2GRAY) for i in (k, other))
-                yield self.opened(other)[0], motion(here, there), box[:2]
+                (way, sure), near = motion(here, there), self.opened(other)
+                carried = flow.warp(near.painted, way, at=from_corner(box, near.corner))
+                yield carried, sure, from_corner(box, corner)
 
     def _source(self, k: int) -> np.ndarray:
         """A keyframe of the source, uint8 RGB [H, W, 3]."""
@@ -115,31 +130,37 @@ class Layers:
         path = Path(self.between[block]) / f"{name}.png"
         if not path.exists():
             return None
-        mask = np.zeros(self.size[::-1], bool)
-        mask[region(box)] = self._mask(path)[region(box)]
-        if not mask.any():
+        inside = cut(self._mask(path), box)
+        if not inside.any():
             return None
-        room = grow(bounding(mask), self.rim + 1, self.size)
-        mask = cut(mask, room)
-        alpha = feather(mask, 0, self.rim + 1)
+        room = grow(moved(bounding(inside), *box[:2]), self.rim + 1, self.size)
         # What lies beyond the box in which motion was measured moves on as its edge does.
-        offset = [room[0] - box[0], room[1] - box[1], room[2], room[3]]
-        found = flow.weighed(flow.read(Path(self.flows[block]) / f"{name}.npz", box), i, *keys)
-        ways, weights = ([cut(each, offset, "edge") for each in kind] for kind in zip(*found, strict=True))
+        part = moved(room, -box[0], -box[1])
+        mask = cut(inside, part, "constant")
+        alpha = feather(mask, 0, self.rim + 1)
+        found = flow.weighed(flow.read(Path(self.flows[block]) / f"{name}{flow.SUFFIX}", box), i, *keys)
+        ways, weights = ([cut(each, part, "edge") for each in kind] for kind in zip(*found, strict=True))
 
-        def carried(pictures: Iterable[np.ndarray]) -> list[np.ndarray]:
-            return [flow.warp(picture, way, at=room[:2]) for picture, way in zip(pictures, ways, strict=True)]
+        def carried(pictures: Iterable[np.ndarray], corners: Iterable[tuple[int, int]]) -> list[np.ndarray]:
+            together = zip(pictures, ways, corners, strict=True)
+            return [flow.warp(picture, way, at=from_corner(room, corner)) for picture, way, corner in together]
 
-        painted, beside = (carried(pictures) for pictures in zip(*map(self.keyframe, keys), strict=True))
-        own, beside = joined(painted, weights), mixed(beside, weights)
+        painted, beside, corners = zip(*map(self.keyframe, keys), strict=True)
+        own, beside = joined(carried(painted, corners), weights), mixed(carried(beside, corners), weights)
         known = own[..., 3] >= SEEN
         if not known.any():
             return None
         colours = filled(divided(own), known)
         if self.follow_light:
             here = cut(upright(video.rgb8(frame, self.facts), self.facts), room)
-            colours *= gain(here, mixed(carried(map(self.source, keys)), weights), np.float32(mask))
+            before = mixed(carried(map(self.source, keys), [(0, 0)] * len(keys)), weights)
+            colours *= gain(here, before, np.float32(mask))
         return edged(colours, own[..., 3], beside, mask, alpha, room)
+
+
+def from_corner(box: Box, corner: tuple[int, int]) -> tuple[int, int]:
+    """Where (x, y) a box is in a part of the picture that begins at `corner`."""
+    return box[0] - corner[0], box[1] - corner[1]
 
 
 def edged(
@@ -152,21 +173,22 @@ def edged(
     beside: the rest of it, RGB times weight, and weight [h, w, 4]; alpha: the feathered mask.
     """
     soft = cv2.GaussianBlur(np.float32(mask), (0, 0), SOFT)
-    share = np.where(mask, 1, np.maximum(soft, own * (soft > 0.01)) * (alpha > 0))[..., None]
-    beside = (1 - share) * alpha[..., None] * beside
-    weight = share + beside[..., 3:]
-    rgb = share * colours + beside[..., :3]
-    return Layer(rgb / np.maximum(weight, 1e-6), weight[..., 0], room)
+    share = np.maximum(soft, own * (soft > 0.01)) * (alpha > 0)
+    share[mask] = 1
+    whole = cv2.merge([*cv2.split(colours), np.ones_like(share)])
+    both = times(whole, share) + times(beside, (1 - share) * alpha)
+    return Layer(divided(both), both[..., 3], room)
 
 
 def mixed(pictures: Iterable[np.ndarray], weights: Iterable[np.ndarray]) -> np.ndarray:
     """The sum of pictures [h, w, C] times their weights [h, w]."""
-    return sum(weight[..., None] * picture for picture, weight in zip(pictures, weights, strict=True))
+    return sum(times(picture, weight) for picture, weight in zip(pictures, weights, strict=True))
 
 
 def divided(weighed: np.ndarray) -> np.ndarray:
     """Colours [H, W, 3] from [H, W, 4], where they are multiplied by the fourth."""
-    return weighed[..., :3] / np.maximum(weighed[..., 3:], 1e-6)
+    *rgb, weight = cv2.split(weighed)
+    return cv2.merge([colour / np.maximum(weight, 1e-6) for colour in rgb])
 
 
 def filled(picture: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -177,7 +199,8 @@ def filled(picture: np.ndarray, known: np.ndarray) -> np.ndarray:
         np.uint8(~known), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
     )
     result = picture.copy()
-    result[~known] = picture[known][nearest[~known] - 1]  # known pixels are numbered row by row, from 1
+    # known pixels are numbered row by row, from 1
+    result[~known] = picture.reshape(-1, 3)[np.flatnonzero(known)[nearest[~known] - 1]]
     return result
 
 

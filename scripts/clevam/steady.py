@@ -6,20 +6,21 @@ import numpy as np
 
 from clevam import flow
 
-Neighbour = tuple[np.ndarray, flow.Motion, tuple[int, int]]
+Neighbour = tuple[np.ndarray, np.ndarray, tuple[int, int]]
 
 
 def steadied(painted: np.ndarray, neighbours: Iterable[Neighbour], share: float) -> np.ndarray:
     """What is painted in a keyframe, RGB and weight [H, W, 4], with what is in its neighbours.
 
-    neighbours: what is painted in each, the motion that leads there from this keyframe in a part of the picture, and
-    where that part is (x, y); share: what a neighbour counts where its motion is sure, 0..1. Only colours change.
+    neighbours: what is painted in each, carried to a part of this keyframe, float32 [h, w, 4]; how sure the motion is,
+    [h, w]; and where that part is (x, y); share: what a neighbour counts where its motion is sure, 0..1. Only colours
+    change.
     """
     total = painted.copy()
-    for other, (way, sure), (x, y) in neighbours:
+    for other, sure, (x, y) in neighbours:
         height, width = sure.shape
         part = total[y : y + height, x : x + width]
-        part += share * sure[..., None] * flow.warp(other, way, at=(x, y)) * (part[..., 3:] > 0)
+        part += share * sure[..., None] * other * (part[..., 3:] > 0)
     return total / np.maximum(total[..., 3:], 1e-6) * painted[..., 3:]
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from clevam.geometry import cut
+
 # Kr and Kb of the standards, ITU-R BT.709-6, BT.601-7 and BT.2020-2, by ffmpeg's AVCOL_SPC number
 _WEIGHTS = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 6: (0.299, 0.114), 9: (0.2627, 0.0593)}
 
@@ -60,7 +62,7 @@ def from_rgb(rgb: np.ndarray, form: Format) -> list[np.ndarray]:
     """The inverse of `to_rgb`: float32 planes in sample values, chroma averaged over the luma samples it serves."""
     kr, kb = _WEIGHTS[form.colorspace]
     offset, luma, chroma = form.scale
-    red, green, blue = np.moveaxis(rgb.astype(np.float32), -1, 0)
+    red, green, blue = cv2.split(rgb.astype(np.float32))
     y = kr * red + (1 - kr - kb) * green + kb * blue
     centre = float(1 << (form.bits - 1))
     u = (blue - y) / (2 * (1 - kb)) * chroma + centre
@@ -72,8 +74,9 @@ def subsample(plane: np.ndarray, chroma: tuple[int, int]) -> np.ndarray:
     """Average float [H, W] over cells of `chroma` (x, y) samples; an odd edge averages what is there."""
     x, y = chroma
     height, width = plane.shape
-    padded = np.pad(plane, ((0, -height % y), (0, -width % x)), mode="edge")
-    return padded.reshape(padded.shape[0] // y, y, padded.shape[1] // x, x).mean((1, 3))
+    small = -(-width // x), -(-height // y)
+    whole = cut(plane, [0, 0, small[0] * x, small[1] * y], "edge")
+    return cv2.resize(whole, small, interpolation=cv2.INTER_AREA)
 
 
 def to_uint8(rgb: np.ndarray) -> np.ndarray:

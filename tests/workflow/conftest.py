@@ -4,40 +4,29 @@ One run is made per session; tests that change something work on a copy of its f
 """
 
 import os
-import re
 import shutil
 import subprocess
 import sys
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "demo"), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "demo"), str(ROOT / "tests"), str(ROOT / "docs")]
 
+import matrix  # noqa: E402
 from clevam.jobs import merge  # noqa: E402
 from film import write_clip, write_masks  # noqa: E402
+from rehearsal import Rehearsal  # noqa: E402
+from stage import Ran, Stage, copy_workflow, furnish, write  # noqa: E402
 from world import Scene  # noqa: E402
 
 ENVIRONMENTS = ROOT / ".snakemake" / "conda"
-
-
-@dataclass
-class Ran:
-    """What a call of snakemake said: exit status, all it printed, and the jobs it ran or planned."""
-
-    status: int
-    text: str
-    jobs: Counter = field(init=False)
-
-    def __post_init__(self) -> None:
-        ran = re.findall(r"Finished jobid: \d+ \(Rule: (\w+)\)", self.text)
-        planned = self.text.split("Job stats:")[-1].split("total")[0] if "dry-run" in self.text else ""
-        self.jobs = Counter(ran) + Counter({m[1]: int(m[2]) for m in re.finditer(r"^(\w+) +(\d+)$", planned, re.M)})
-        del self.jobs["all"]
 
 
 @dataclass
@@ -82,6 +71,7 @@ CONFIG = {
     "keyframes": {"every": 20},
     "edit": {"steps": 2},
     "encode": {"lossless": True, "preset": "ultrafast"},
+    "report": {"enabled": False},  # but in test_report.py
 }
 
 
@@ -112,3 +102,29 @@ def finished(tmp_path_factory: pytest.TempPathFactory, scene: Scene) -> Project:
 def project(finished: Project, tmp_path: Path) -> Project:
     """A copy of the finished run."""
     return finished.copy(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def rehearsal() -> Iterator[Rehearsal]:
+    rehearsal = Rehearsal()
+    yield rehearsal
+    rehearsal.close()
+
+
+@pytest.fixture(scope="session")
+def staged(rehearsal: Rehearsal, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Stage]:
+    """Of each base in matrix.py, what it is once it has run: copy it."""
+
+    @cache
+    def of(base: str) -> Stage:
+        stage = Stage(rehearsal, tmp_path_factory.mktemp(base), matrix.WORDS)
+        furnish(stage.project)
+        copy_workflow(stage.tree)
+        if base == "painted":
+            write(stage.project / "edited_override/ball/000020.png", "painted")
+        stage.configure(**matrix.BASES[base])
+        ran = stage()
+        assert ran.status == 0, ran.text
+        return stage
+
+    return of

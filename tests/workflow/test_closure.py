@@ -8,7 +8,7 @@ import pytest
 from clevam import closure
 from conftest import ROOT
 
-VIDEO = {"video", "damage", "hdr", "yuv", "orientation"}
+VIDEO = {"video", "damage", "hdr", "yuv", "orientation", "geometry"}
 STAGES = {
     "keyframes": {"keyframes", "adaptive", "flow", "geometry", "images", *VIDEO},
     "extract": {"keyframes", "images", *VIDEO},
@@ -44,6 +44,7 @@ STAGES = {
         "adapters",
         "subject",
         "grid",
+        "spare",
     },
     "sweep": {"trials", "images", "geometry"},
     "flow": {"flow", "geometry", "raft", "states", "device", *VIDEO},
@@ -63,7 +64,11 @@ STAGES = {
     },
     "masks_video": {"carry", "flow", "geometry", "images", "shapes", *VIDEO},
     "stretch": {"propagate", "blend", "light", "steady", "encode", "flow", "geometry", "images", *VIDEO},
-    "out": {"join", "encode", "video", "damage", "hdr", "yuv"},
+    "out": {"join", "encode", "video", "damage", "geometry", "hdr", "yuv"},
+    "measure": {"measure", "metrics", "proxies", "flow", "geometry", "images", *VIDEO},
+    "report": {"page", "html", "alarms", "benchmarks", "doubts", "metrics", "flow", "geometry", *VIDEO},
+    "summary": {"summary", "html", "metrics", "flow", "geometry", *VIDEO},
+    "judge": {"summary", "html", "metrics", "flow", "geometry", *VIDEO},
 }
 ALWAYS = {"__init__", "adapter", "errors", "files"}
 

@@ -27,6 +27,8 @@ CONFIG = {
     },
 }
 
+REPORT = {"measure": 1, "report": 1, "summary": 1}
+
 
 @dataclass
 class Machine:
@@ -100,8 +102,8 @@ def test_after_it_everything_runs_with_no_hub(machine):
     ("changed", "again"),
     [
         ("", {}),
-        ("diffusion", {"invert": 2, "reference": 1, "edit": 1, "edited": 2, "stretch": 1, "out": 1}),
-        ("grounding", {"candidates": 1, "choose": 1}),  # a checkpoint: then what is chosen otherwise
+        ("diffusion", {"invert": 2, "reference": 1, "edit": 1, "edited": 2, "stretch": 1, "out": 1} | REPORT),
+        ("grounding", {"candidates": 1, "choose": 1, "summary": 1}),  # a checkpoint: then what it changes
     ],
 )
 def test_weights_that_were_replaced_on_the_hub_re_run_what_loads_them(machine, tmp_path, monkeypatch, changed, again):

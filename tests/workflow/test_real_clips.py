@@ -34,6 +34,7 @@ def edited(tmp_path_factory):
         "keyframes": {"every": 30},
         "edit": {"steps": 1},
         "encode": {"lossless": True, "preset": "ultrafast"},
+        "report": {"enabled": False},  # in test_report.py
     }
     project = Project(tmp_path_factory.mktemp("real"), config)
     ran = project()

@@ -1,282 +1,81 @@
-"""Pay only for what changed."""
+"""Pay only for what changed: every row of matrix.py, with stages that are only played."""
 
-import os
-import shutil
+from collections import Counter
+from collections.abc import Iterator
+from typing import get_args
 
-import numpy as np
 import pytest
-from PIL import Image
 
-import clips
-from clevam.files import read_json
-from conftest import ROOT, Project, edit
-from film import write_clip
-
-RAFT = "demo/models/segmentation/weights.pth"  # any file: a plan does not load it
-OUT = {"stretch": 1, "out": 1}
-EDIT = {"reference": 1, "edit": 2, "edited": 4} | OUT
-INVERT = {"invert": 3}  # two blocks and the reference
-EDGES = {
-    "models": {"controls": {"edges": "demo/models/diffusion/unet"}},  # any folder
-    "edit": {"control": [{"model": "edges"}]},
-}
+import matrix
+import rerun
+from clevam.config import Config, Section
+from conftest import ROOT
+from stage import write
 
 
-@pytest.mark.parametrize(
-    ("changes", "jobs"),
-    [
-        (edit(replace="a yellow moon"), EDIT),
-        ({"edit": {"guidance": 7}}, EDIT),
-        ({"edit": {"seed": 1}}, EDIT),
-        ({"edit": {"steps": 3}}, INVERT | EDIT),
-        ({"edit": {"attention": {"isolation": "outside_only"}}}, INVERT | EDIT),
-        ({"edit": {"share": {"adain": False}}}, EDIT),
-        ({"edit": {"share": {"previous": 2}}}, EDIT),
-        ({"edit": {"layout": "grid"}}, EDIT),
-        ({"edit": {"start": "source", "strength": 0.5}}, EDIT),  # which takes no inversion
-        ({"edit": {"preset": "clevam"}}, {}),
-        ({"edit": {"preset": "shape_guided"}}, INVERT | EDIT),
-        ({"models": {"controls": {"edges": "demo/models/diffusion/unet"}}}, {}),  # named, and not asked for
-        (EDGES, EDIT),
-        ({"models": {"adapters": {"fur": RAFT}}, "edit": {"adapters": [{"model": "fur"}]}}, EDIT),
-        ({"encode": {"lossless": False, "crf": 30}}, OUT),
-        ({"encode": {"preset": "superfast"}}, OUT),
-        ({"encode": {"container": "mkv"}}, {"out": 1}),
-        ({"out": {"follow_light": True, "smooth": 0.5}}, OUT),
-        ({"flow": {"preset": "fast"}}, {"flow": 2} | OUT),
-        ({"flow": {"method": "raft"}, "models": {"flow": RAFT}}, {"flow": 2} | OUT),
-        ({"models": {"flow": RAFT}}, {}),
-        ({"masks": {"dilate": 1}}, {"masks": 2, "mask": 4, "plan": 1}),
-        (
-            {"masks": {"hull": True, "least": 9, "shape": "loose"}},
-            {"masks": 2, "mask": 4, "plan": 1},
-        ),
-        ({"masks": {"threshold": 0.9, "pick": "largest"}}, {}),  # of words, and here A is in files
-        ({"masks": {"between": "flow"}}, {"carried": 2} | OUT),
-        ({"masks": {"between": "segment"}}, {"segmented": 2} | OUT),
-        ({"keyframes": {"unreached": 0.3, "region": [0, 0, 9, 9]}}, {}),  # of adaptive ones, and here they are spaced
-        (edit(keyframes={"method": "adaptive"}), {"keyframes": 1}),  # a checkpoint: the rest follows
-        ({"masks": {"feather": 7}}, {"plan": 1}),  # then all edits, and flow only where the plan differs
-        ({"runtime": {"device": "cpu", "offload": "model", "batch": 4}}, {}),
-        ({"runtime": {"dtype": "bfloat16"}}, INVERT | EDIT),
-        ({"runtime": {"tiling": True}}, INVERT | EDIT),
-        (edit(edits={"same": {"replace": "a green star"}}), EDIT),
-    ],
-    ids=str,
-)
-def test_a_changed_key_runs_exactly_the_stages_that_use_it(finished, changes, jobs):
-    assert finished.plan(**changes) == jobs
-
-
-def test_maps_are_asked_for_by_name_and_one_that_changes_runs_its_block(project):
-    maps = EDGES | {"edit": {"control": [{"model": "edges", "maps": "depth"}]}}
-    assert "edit.control.maps: there is no depth/000000.png" in project("--dry-run", **maps).text
-    (project / "depth").mkdir()
-    for name in ("000000", "000020", "000040", "000059"):
-        shutil.copy(project / "keyframes" / "ball" / f"{name}.png", project / "depth" / f"{name}.png")
-    assert project.plan(**maps) == EDIT
-
-
-def test_the_diffusion_model_finds_a_by_itself(project):
-    by_itself = edit(masks={"method": "attention", "path": None})
-    ran = project("masks/ball/masks.json", **by_itself)
+@pytest.mark.parametrize("row", matrix.ROWS, ids=lambda row: row.change)
+def test_after_a_change_exactly_these_jobs_run(staged, tmp_path, row):
+    stage = staged(row.base).copy(tmp_path)
+    stage.configure(**row.config)
+    if row.act:
+        row.act(stage.project, stage.tree)
+    ran = stage()
     assert ran.status == 0, ran.text
-    assert ran.jobs == {"attributed": 2, "choose": 1}
-    told = read_json(project / "masks/ball/masks.json")
-    assert {region["find"] for region in told["regions"]} == {"the red circle"}
-    assert any(entry["chosen"] for entries in told["keyframes"].values() for entry in entries)
+    assert ran.jobs == Counter(row.jobs)
+    if ran.jobs.keys() & {"keyframes", "choose", "plan"}:
+        assert "Nothing to be done" in stage("--dry-run").text
 
 
-def test_pictures_of_b_run_the_edit_and_another_one_in_its_place_does_so_again(project):
-    viewer = {"models": {"subject": {"weights": RAFT, "encoder": "demo/models/diffusion/unet"}}}  # any
-    assert project.plan(**viewer) == {}
-    Image.new("RGBA", (8, 8), (255, 0, 0, 128)).save(project / "star.png")
-    shown = viewer | edit(subject={"images": ["star.png"]})
-    assert project.plan(**shown) == {"subjects": 1} | EDIT
-    ran = project("subjects/ball", **shown)
-    assert ran.status == 0, ran.text
-    assert np.asarray(Image.open(project / "subjects/ball/1_01.png")).shape == (10, 10, 3)
-    assert project.plan(**viewer, **edit(subject={"images": ["star.png"], "scale": 0.5})) == EDIT
-    Image.new("RGBA", (8, 8), (0, 255, 0, 128)).save(project / "star.png")
-    os.utime(project / "star.png", (0, 0))
-    assert project.plan(**shown) == {"subjects": 1} | EDIT
-    assert (
-        "videos.ball.subject.images: there is no owl.png"
-        in project("--dry-run", **viewer, **edit(subject={"images": ["owl.png"]})).text
-    )
-
-
-def test_swapping_find_and_replace_is_noticed(finished):
-    assert finished.plan(**edit(find="a green star", replace="the red circle")) == INVERT | EDIT
-
-
-def test_touching_everything_runs_nothing(project):
-    os.utime(project / "clip.mp4")
-    for path in sorted(project.folder.rglob("*.png")):
-        os.utime(path)
-    assert project.plan() == {}
-
-
-def test_a_moved_folder_runs_nothing(project):
-    assert "Nothing to be done" in project("--dry-run").text
-
-
-def test_a_painted_keyframe_runs_its_copy_and_out_and_is_in_the_result(project):
-    painted = np.zeros((96, 160, 3), np.uint8)
-    painted[..., 0] = 255
-    folder = project / "edited_override/ball"
-    folder.mkdir(parents=True)
-    Image.fromarray(painted).save(folder / "000020.png")
-    ran = project()
-    assert ran.status == 0, ran.text
-    assert ran.jobs == {"edited": 1} | OUT
-    assert (project / "edited/ball/000020.png").read_bytes() == (folder / "000020.png").read_bytes()
-    assert "Nothing to be done" in project("--dry-run").text
-
-
-def test_a_stretch_waits_for_the_keyframes_and_blocks_that_are_seen_in_it_and_no_others(tmp_path):
-    """Frames 238 to 246 are edited, of which the second stretch has those from 240."""
-    video = {"path": "clip.mp4", "find": "it", "replace": "a star", "box": [8, 8, 40, 40], "range": [9.52, 9.84]}
-    film = Project(tmp_path, {"videos": {"film": video}, "keyframes": {"every": 4}})
-    clips.write_clip(film / "clip.mp4", clips.moving_square(500))
-    assert film("plan/film.json").status == 0
-    wanted = [film("--dry-run", f"work/out/film/{stretch:04d}.nut").jobs for stretch in range(3)]
-    seen = [(jobs["edited"], jobs["flow"], jobs["carried"], jobs["stretch"]) for jobs in wanted]
-    # Keyframes 238, 242 and 246, of which the first stretch has one, and frames that move to the next
-    assert seen == [(2, 1, 1, 1), (3, 1, 1, 1), (0, 0, 0, 1)]
-
-
-def test_a_painted_mask_that_changes_no_plan_runs_its_block_only(project):
-    mask = np.asarray(Image.open(project / "masks/ball/000020.png")).copy()
-    rows, columns = np.nonzero(mask)
-    mask[rows[len(rows) // 2], columns[len(rows) // 2]] = 0  # a hole: the box around A stays
-    folder = project / "masks_override/ball"
-    folder.mkdir(parents=True)
-    Image.fromarray(mask).save(folder / "000020.png")
-    ran = project()
-    assert ran.status == 0, ran.text
-    assert ran.jobs == {"mask": 1, "plan": 1, "invert": 1, "edit": 1, "edited": 3} | OUT
-
-
-def test_a_sweep_edits_what_it_tries_once_and_asks_for_nothing_else(project):
-    """Every trial is an edit like any other: it shares what it does not change."""
-    sweep = {"sweep": {"edit.seed": [0, 1]}}
-    assert project.plan(**sweep) == {}
-    paint = {"reference": 1, "edit": 2, "edited": 4}
-    ran = project("sweep", **sweep)
-    assert ran.status == 0, ran.text
-    assert ran.jobs == {rule: 2 * count for rule, count in paint.items()} | {"trials": 1, "sweep": 1}
-    table = (project / "sweep/ball/table.tsv").read_text().splitlines()
-    assert [line.split("\t")[0] for line in table] == ["edit.seed", "0", "1"]
-    assert np.asarray(Image.open(project / "sweep/ball/sheet.png")).shape[1] > 300
-    more = {"sweep": {"edit.seed": [0, 1, 2]}}
-    assert project("--dry-run", "sweep", **more).jobs == paint | {"trials": 1, "sweep": 1}
-    assert "sweep: nothing to try; name keys and values" in project("sweep").text
-
-
-def test_keyframes_that_look_at_those_before_them_follow_them(project):
-    chain = {"edit": {"share": {"previous": 1}}}
-    ran = project(**chain)
-    assert ran.status == 0, ran.text
-    assert ran.jobs == EDIT
-    assert "Nothing to be done" in project("--dry-run", **chain).text
-    mask = np.asarray(Image.open(project / "masks/ball/000020.png")).copy()
-    rows, columns = np.nonzero(mask)
-    mask[rows[len(rows) // 2], columns[len(rows) // 2]] = 0  # a hole: the box around A stays
-    (project / "masks_override/ball").mkdir(parents=True)
-    Image.fromarray(mask).save(project / "masks_override/ball/000020.png")
-    again = project(**chain)
+@pytest.mark.parametrize("rule", sorted(matrix.ALL.keys() - {"keyframe", "mask", "edited"}))
+def test_a_job_that_fails_once_after_a_change_leaves_nothing_stale(staged, replaced, tmp_path, rule):
+    """Snakemake records a failed job as it does others; only what is asked for by name is made again."""
+    stage = staged("words").copy(tmp_path)
+    matrix.replace("clip.mp4")(stage.project, stage.tree)
+    write(stage.project / "fail-once" / rule, "")
+    failed = stage()
+    assert (failed.status, f"{rule} fails once" in failed.text) == (1, True)
+    again = stage()
     assert again.status == 0, again.text
-    assert again.jobs == {"mask": 1, "plan": 1, "invert": 1, "edit": 2, "edited": 4} | OUT
+    assert failed.jobs + again.jobs == matrix.ALL
+    assert stage.made() == replaced
+    assert "Nothing to be done" in stage("--dry-run").text
 
 
-def test_a_picture_put_in_place_of_another_is_noticed_though_it_is_older(project):
-    folder = project / "edited_override/ball"
-    folder.mkdir(parents=True)
-    for name, level in (("000020.png", 0), ("other", 255)):
-        Image.fromarray(np.full((96, 160, 3), level, np.uint8)).save(folder / name, format="PNG")
-    os.utime(folder / "other", (0, 0))
-    assert project("edited/ball/000020.png").status == 0
-    (folder / "other").replace(folder / "000020.png")
-    assert project.plan() == {"edited": 1} | OUT
+@pytest.fixture(scope="session")
+def replaced(staged, tmp_path_factory) -> dict[str, str]:
+    """What comes of another clip where nothing fails."""
+    stage = staged("words").copy(tmp_path_factory.mktemp("replaced"))
+    matrix.replace("clip.mp4")(stage.project, stage.tree)
+    assert stage().status == 0
+    return stage.made()
 
 
-def test_a_video_put_in_place_of_another_is_noticed_though_it_is_older(project, scene):
-    write_clip(scene, project / "other.mp4", crf=40)
-    os.utime(project / "other.mp4", (0, 0))
-    (project / "other.mp4").replace(project / "clip.mp4")
-    assert project.plan() == {"keyframes": 1}  # a checkpoint: the rest follows
+def test_the_documents_hold_the_table():
+    assert (ROOT / "docs/rerun.md").read_text() == rerun.document()
+    assert (ROOT / "README.md").read_text() == rerun.readme((ROOT / "README.md").read_text())
 
 
-def test_weights_put_in_place_of_others_are_noticed_though_they_are_older_and_moved_ones_are_not(project):
-    shutil.copytree(ROOT / "demo" / "models" / "diffusion", project / "elsewhere")
-    moved = {"models": {"diffusion": "elsewhere"}}
-    assert project.plan(**moved) == {}
-    weights = project / "elsewhere/unet/diffusion_pytorch_model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-1] + b"\0")
-    os.utime(weights, (0, 0))
-    assert project.plan(**moved) == INVERT | EDIT
+def test_a_row_runs_nothing_just_where_readme_says_so():
+    assert {row.group for row in matrix.ROWS} == matrix.SUMMARY.keys()
+    for row in matrix.ROWS:
+        assert (row.group == matrix.NOTHING) == (not row.jobs) or row.group in (matrix.CODE, matrix.LOST)
 
 
-def test_a_dropped_keyframe_disturbs_its_block_only(project):
-    """Keyframes 0, 20, 40, 59 become 0, 30, 59; the reference, 0, is in the first block, and the scale stays."""
-    still = edit(box=[40, 20, 90, 70], masks={"method": "box"})
-    assert project(**still).status == 0
-    ran = project(**still, keyframes={"every": 30})
-    assert ran.status == 0, ran.text
-    assert (ran.jobs["reference"], ran.jobs["invert"], ran.jobs["edit"]) == (0, 1, 1)
+def test_every_key_of_the_configuration_has_a_row():
+    assert set(keys(Config)) == {key for row in matrix.ROWS for key in row.keys}
 
 
-def test_a_video_that_cannot_be_read_does_not_keep_the_others_waiting(project):
-    (project / "text.mp4").write_text("no video")
-    bad = {"path": "text.mp4", "find": "a", "replace": "b", "box": [0, 0, 9, 9]}
-    ran = project(videos={"aaa": bad}, encode={"preset": "superfast"})
-    assert ran.status != 0
-    assert "error: text.mp4: not a video that can be read" in ran.text
-    assert ran.jobs == OUT
+def keys(model: type[Section], prefix: str = "") -> Iterator[str]:
+    """All keys, with dots; those under `edits` and the sections of a video are the same again."""
+    for name, field in model.model_fields.items():
+        inner = next((a for a in parts(field.annotation) if isinstance(a, type) and issubclass(a, Section)), None)
+        if inner is None or name == "edits":
+            yield prefix + name
+        elif not prefix or name not in Config.model_fields:
+            yield from keys(inner, f"{prefix}{name}.")
 
 
-def test_a_failure_leaves_no_stale_result_even_if_only_the_result_is_asked_for(project):
-    folder = project / "masks_override/ball"
-    folder.mkdir(parents=True)
-    mask = np.asarray(Image.open(project / "masks/ball/000020.png").convert("L")).copy()
-    rows, columns = np.nonzero(mask)
-    mask[rows[len(rows) // 2], columns[len(rows) // 2]] = 0
-    Image.fromarray(mask).save(folder / "000020.png")
-    step = project / "edited/ball/reference/step_000.pt"
-    away = step.rename(project / "away.pt")
-    assert "step_000.pt: missing or damaged; delete" in project("out/ball.mp4").text
-    away.rename(step)
-    assert project("out/ball.mp4").jobs["edit"] == 1
-
-
-@pytest.mark.parametrize(
-    ("lost", "jobs"),
-    [
-        ("keyframes/ball/000020.png", {"keyframe": 1}),
-        ("edited/ball/000020.png", {"edited": 1}),
-        ("out/ball.mp4", {"out": 1}),
-        ("work/out/ball/0000.nut", {"stretch": 1}),
-    ],
-)
-def test_a_lost_file_is_made_again_and_nothing_below_it_that_stays_the_same(project, lost, jobs):
-    (project / lost).unlink()
-    ran = project(lost)
-    assert ran.status == 0, ran.text
-    assert ran.jobs == jobs
-
-
-def test_a_job_that_failed_once_after_a_change_leaves_no_stale_result(project):
-    """The device is asked for at run time and recorded nowhere: only the failure itself can be remembered."""
-    before = (project / "out/ball.mp4").read_bytes()
-    change = edit(replace="a yellow moon")
-    failed = project(**change, runtime={"device": "cuda"})
-    assert failed.status != 0
-    assert (
-        "error: runtime.device: cuda, but this machine has no usable CUDA device; set it to auto or cpu" in failed.text
-    )
-    again = project(**change)
-    assert again.status == 0, again.text
-    assert again.jobs == EDIT
-    assert (project / "out/ball.mp4").read_bytes() != before
-    assert "Nothing to be done" in project("--dry-run", **change).text
+def parts(annotation: object) -> Iterator[object]:
+    yield annotation
+    for argument in get_args(annotation):
+        yield from parts(argument)

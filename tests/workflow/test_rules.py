@@ -1,6 +1,11 @@
 """Each rule alone, on the finished inputs of all the others, makes the same bytes again."""
 
+import re
+
 import pytest
+
+from clevam.files import read_json
+from conftest import ROOT
 
 TARGETS = {
     "keyframes": "keyframes/ball/index.json",
@@ -41,6 +46,37 @@ def test_a_rule_alone_repeats_its_result_to_the_byte(project, rule):
 def test_every_rule_of_a_video_is_covered(finished):
     listed = finished("--list-rules").text.split("Using workflow specific profile")[0].split()
     beside = {"all", "environment", "environments", "fetch"}
-    beside |= {"subjects", "sweep", "trials", "attributed"}  # in test_rerun.py
+    beside |= {"prune"}  # in test_prune.py
+    beside |= {"subjects", "sweep", "trials", "attributed"}  # in test_changes.py
     beside |= {"segmented", "film", "masks_video"}  # in test_between.py
+    beside |= {"measure", "report", "summary", "judge"}  # in test_report.py
     assert set(listed) - beside == set(TARGETS)
+
+
+NETWORKS = {"candidates", "attributed", "segmented", "subjects", "invert", "reference", "edit", "flow"}
+
+
+def test_every_rule_with_a_network_says_what_it_needs():
+    """And all others say that they need no card."""
+    rules = re.findall(r"^(?:rule|checkpoint) (\w+):(.*?)(?=^rule|^checkpoint|\Z)", texts(), re.M | re.S)
+    assert {name for name, body in rules if "**on_gpu(" in body} == NETWORKS
+    assert not [name for name, body in rules if "gpu=" in body]
+
+
+def texts():
+    return "\n".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")) if path.stem != "settings")
+
+
+def test_a_job_on_a_card_tells_the_scheduler_so_and_one_that_keeps_to_the_cpu_does_not(staged, tmp_path):
+    stage = staged("words").copy(tmp_path)
+
+    def asked(log):
+        return read_json(stage.project / "logs" / log).items()
+
+    card = {"gpu": 1, "mem_mb": 12000, "runtime": 120, "vram_mb": 12000, "gpu_share": 1, "device": "auto"}
+    assert card.items() <= asked("edit/ball/0000.log")
+    assert {"gpu": 1, "vram_mb": 6000}.items() <= asked("candidates/ball/0000.log")
+    assert {"gpu": 0, "vram_mb": 0, "mem_mb": 2000}.items() <= asked("flow/ball/0000.log")
+    stage.configure(runtime={"device": "cpu"}, edit={"guidance": 7})
+    assert stage().status == 0
+    assert {"gpu": 0, "vram_mb": 0, "mem_mb": 12000, "device": "cpu"}.items() <= asked("edit/ball/0000.log")

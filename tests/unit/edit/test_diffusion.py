@@ -9,7 +9,7 @@ import torch
 from diffusers.image_processor import VaeImageProcessor
 from PIL import Image
 
-from clevam import device, diffusion
+from clevam import diffusion
 from clevam.diffusion import Diffusion, Machine
 from clevam.errors import UserError
 from conftest import CHECKPOINT
@@ -33,21 +33,6 @@ def test_latents_and_pixels_are_on_the_scale_of_diffusers(model):
 
 
 # ---- machine and checkpoint ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("wanted", "there", "found"),
-    [("auto", True, "cuda"), ("auto", False, "cpu"), ("cpu", True, "cpu"), ("cuda", True, "cuda")],
-)
-def test_pick_device_takes_cuda_where_it_is_and_is_wanted(monkeypatch, wanted, there, found):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
-    assert device.pick_device(wanted).type == found
-
-
-def test_pick_device_never_falls_back_from_cuda(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(UserError, match=r"runtime\.device: cuda, but .* no usable CUDA .*; set it to auto or cpu"):
-        Diffusion(Machine(str(CHECKPOINT), "cuda", 2))
 
 
 @pytest.mark.parametrize(

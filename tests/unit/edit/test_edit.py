@@ -14,6 +14,7 @@ from clevam import control, diffusion, edit, grid, images
 from clevam.diffusion import Machine
 from clevam.edit import Keyframe
 from clevam.errors import UserError
+from clevam.files import read_json
 from conftest import CHECKPOINT, EDIT, box_labels, context, write_scene
 
 MACHINE = Machine(str(CHECKPOINT), "cpu", 2)
@@ -86,7 +87,7 @@ def block(target: Path, first: dict, keyframes: dict, *, untouched: dict | None 
         settings=settings(**changes),
         machine=replace(MACHINE, batch=batch),
     )
-    return {path.stem: images.read_rgb(path) for path in sorted(target.iterdir())}
+    return {path.stem: images.read_rgb(path) for path in sorted(target.glob("*.png"))}
 
 
 def painted(editor: edit.Editor, keyframe: str, mask: str, crop: dict = CROP) -> np.ndarray:
@@ -326,6 +327,46 @@ def test_block_sends_as_many_keyframes_through_the_network_as_the_batch_allows(t
     monkeypatch.setattr(edit.sampler, "predict", lambda unet, z, *rest: seen.add(len(z)) or predict(unet, z, *rest))
     block(tmp_path / "block", first, {f"{i:06d}": scene(f"{i:06d}", seed=i) for i in range(3)}, batch=2)
     assert seen == {2, 4, 1}  # inversion of two; their pairs, or inversion of the third is 1, its pair 2
+
+
+def out_of_memory(monkeypatch, function: str, fits) -> list[int]:
+    """Have a function of the sampler run out of memory where what it is given does not fit; returns how much it was."""
+    asked, real = [], getattr(edit.sampler, function)
+
+    def limited(unet, schedule, z, *rest, **options):
+        asked.append(len(z))
+        if not fits(len(z)):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return real(unet, schedule, z, *rest, **options)
+
+    monkeypatch.setattr(edit.sampler, function, limited)
+    return asked
+
+
+def test_where_memory_runs_out_fewer_keyframes_go_together_and_it_is_recorded(tmp_path, scene, first, monkeypatch):
+    frames = {f"{i:06d}": scene(f"{i:06d}", seed=i) for i in range(5)}
+    plain = block(tmp_path / "plain", first, frames)
+    asked = out_of_memory(monkeypatch, "edit", lambda count: count < 3)
+    spared = block(tmp_path / "spared", first, frames, batch=4)
+    assert asked == [4, 2, 2, 1]  # and not four again
+    assert spared.keys() == plain.keys()
+    assert all(np.abs(spared[name].astype(int) - plain[name]).max() <= 1 for name in plain)
+    assert read_json(tmp_path / "spared/memory.json") == {"batch": 2, "tiling": False}
+    assert not (tmp_path / "plain/memory.json").exists()
+
+
+def test_where_one_is_too_many_pictures_are_tiled_and_then_it_says_what_to_do(tmp_path, scene, first, monkeypatch):
+    tiled, room = [], [False]
+    monkeypatch.setattr(edit.Diffusion, "tile", lambda self: not tiled and not tiled.append(True))
+    asked = out_of_memory(monkeypatch, "edit", lambda count: count == 1 and bool(tiled) and room[0])
+    room[0] = True
+    block(tmp_path / "tiled", first, {"000001": scene("000001"), "000002": scene("000002", seed=2)}, batch=2)
+    assert asked == [2, 1, 1, 1]
+    assert read_json(tmp_path / "tiled/memory.json") == {"batch": 1, "tiling": True}
+    room[0] = False
+    with pytest.raises(UserError, match="out of memory with one keyframe .* set runtime.offload"):
+        block(tmp_path / "never", first, {"000001": scene("000001")})
+    assert not (tmp_path / "never").exists()
 
 
 def test_keyframes_go_together_in_their_order_up_to_the_batch_and_only_in_one_size():

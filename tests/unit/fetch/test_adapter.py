@@ -14,7 +14,7 @@ from clevam.errors import UserError
 def job(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.delenv("HF_HUB_OFFLINE")
-    return SimpleNamespace(log=[tmp_path / "log"], params=SimpleNamespace(settings={}))
+    return SimpleNamespace(log=[tmp_path / "log"], params=SimpleNamespace(settings={}), resources={})
 
 
 @pytest.mark.parametrize(("online", "offline"), [(False, "1"), (True, None)])

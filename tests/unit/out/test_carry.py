@@ -68,7 +68,7 @@ class Job:
         """In frame i of [a, b, box] all of the box moves by `first` to a and by `last` to b; arrays for each pixel."""
         shape = interval[2][:1:-1]
         ways = [flowing(by, shape, each) for by, each in zip((first, last), sure, strict=True)]
-        flow.write(self.folder / "flow" / f"{i:06d}.npz", *ways)
+        flow.write(self.folder / "flow" / f"{i:06d}.npy.gz", *ways)
         if interval not in self.motion:
             self.motion.append(interval)
 
@@ -198,7 +198,7 @@ def test_what_is_left_from_before_is_gone(clip, tmp_path):
 def test_missing_motion_is_named_and_leaves_nothing(clip, tmp_path):
     job = Job(tmp_path, dict.fromkeys((0, 2), square_at(3)))
     job.motion = [gap(0, 2, EVERYWHERE)]
-    with pytest.raises(UserError, match="000001.npz: missing or damaged"):
+    with pytest.raises(UserError, match="000001.npy.gz: missing or damaged"):
         job.write(clip)
     assert list((tmp_path / "out").iterdir()) == []
 
@@ -206,7 +206,7 @@ def test_missing_motion_is_named_and_leaves_nothing(clip, tmp_path):
 def test_after_the_last_keyframe_its_mask_is_carried_alone(clip, tmp_path):
     job = Job(tmp_path, {2: square_at(2)})
     for i in (3, 4, 5):
-        flow.write(tmp_path / "flow" / f"{i:06d}.npz", flowing((2 - i, 0), (40, 40), sure=0.1))
+        flow.write(tmp_path / "flow" / f"{i:06d}.npy.gz", flowing((2 - i, 0), (40, 40), sure=0.1))
     job.motion = [[[2], [3, 5], [0, 0, 40, 40]]]
     found = job.write(clip)
     assert list(found) == [3, 4, 5]

@@ -220,7 +220,7 @@ class Job:
             (np.broadcast_to(np.float32(d), (*shape, 2)).copy(), np.broadcast_to(np.float32(s), shape).copy())
             for d, s in zip((first, last), sure, strict=True)
         ]
-        flow.write(self.folder / "flow" / "0000" / f"{i:06d}.npz", *fields)
+        flow.write(self.folder / "flow" / "0000" / f"{i:06d}.npy.gz", *fields)
         if area:
             self.mask(i, drawn(area))
         if gap(*interval) not in self.motion:
@@ -303,7 +303,7 @@ def test_after_the_last_keyframe_b_comes_from_it_alone(tmp_path):
     job.motion = [[[2], [3, 5], [0, 0, 40, 30]]]
     for i in (3, 4, 5):
         way = np.broadcast_to(np.float32([2 - i, 0]), (30, 40, 2)).copy()
-        flow.write(tmp_path / "flow" / "0000" / f"{i:06d}.npz", (way, np.zeros((30, 40), np.float32)))
+        flow.write(tmp_path / "flow" / "0000" / f"{i:06d}.npy.gz", (way, np.zeros((30, 40), np.float32)))
         job.mask(i, drawn([8 + i, 8, 6, 5]))
     layers = job.layers()
     for i in (3, 4, 5):
@@ -333,7 +333,7 @@ def test_masks_and_motion_are_read_from_the_folder_of_the_frames_block(tmp_path)
         job.move(i, interval, [x, 8, 6, 5], (10 - x, 0), (10 - x, 0))
     for name in KINDS.values():
         (tmp_path / name / "0001").mkdir()
-    for name, suffix in (("between", "png"), ("flow", "npz")):
+    for name, suffix in (("between", "png"), ("flow", "npy.gz")):
         (tmp_path / name / "0000" / f"000101.{suffix}").rename(tmp_path / name / "0001" / f"000101.{suffix}")
     options = job.options
     for kind, name in KINDS.items():
@@ -619,7 +619,7 @@ def test_a_failure_halfway_leaves_no_video(source, tmp_path):
     job = Job(tmp_path, {2: [2, 8, 12, 12], 6: [6, 8, 12, 12]})
     job.motion = [gap(2, 6, [0, 0, 40, 40])]
     job.mask(3, drawn([3, 8, 12, 12]))  # and no flow on disk
-    with pytest.raises(Exception, match="000003.npz: missing or damaged"):
+    with pytest.raises(Exception, match="000003.npy.gz: missing or damaged"):
         job.render(source, tmp_path / "out" / "a.nut")
     assert list((tmp_path / "out").iterdir()) == []
 

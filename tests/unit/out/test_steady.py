@@ -16,8 +16,8 @@ def painted(value: float, x: int = 20) -> np.ndarray:
     return result
 
 
-def moved(x: float, sure: float = 1, shape: tuple = SHAPE) -> tuple[np.ndarray, np.ndarray]:
-    return np.broadcast_to(np.float32([x, 0]), (*shape, 2)).copy(), np.full(shape, sure, np.float32)
+def sure(value: float = 1, shape: tuple = SHAPE) -> np.ndarray:
+    return np.full(shape, value, np.float32)
 
 
 def test_alone_a_keyframe_stays_as_it_is():
@@ -25,26 +25,25 @@ def test_alone_a_keyframe_stays_as_it_is():
 
 
 def test_neighbours_count_by_the_share_and_by_how_sure_their_motion_is():
-    here = steadied(
-        painted(0.3), [(painted(0.9, 25), moved(5), (0, 0)), (painted(0.6, 15), moved(-5, 0.5), (0, 0))], 0.5
-    )
+    neighbours = [(painted(0.9), sure(), (0, 0)), (painted(0.6), sure(0.5), (0, 0))]
+    here = steadied(painted(0.3), neighbours, 0.5)
     assert np.allclose(here[30, 25, :3], (0.3 + 0.5 * 0.9 + 0.25 * 0.6) / 1.75)
     assert np.array_equal(here[..., 3], painted(0)[..., 3])
 
 
 def test_where_a_neighbour_shows_no_b_it_changes_nothing():
-    here = steadied(painted(0.3), [(painted(0.9, 30), moved(0), (0, 0))], 1)
+    here = steadied(painted(0.3), [(painted(0.9, 30), sure(), (0, 0))], 1)
     assert np.allclose(here[20:40, 20:30, :3], 0.3)
     assert np.allclose(here[20:40, 30:40, :3], 0.6)
 
 
 def test_nothing_is_painted_where_nothing_was():
-    here = steadied(painted(0.3), [(painted(0.9), moved(5), (0, 0))], 1)
+    here = steadied(painted(0.3), [(painted(0.9, 25), sure(), (0, 0))], 1)
     assert here[painted(1)[..., 3] == 0].max() == 0
 
 
 def test_a_part_of_the_picture_is_mixed_where_it_lies():
-    here = steadied(painted(0.3), [(painted(0.9), moved(0, shape=(10, 10)), (25, 22))], 1)
+    here = steadied(painted(0.3), [(painted(0.9)[22:32, 25:35], sure(shape=(10, 10)), (25, 22))], 1)
     assert np.allclose(here[22:32, 25:35, 0], 0.6)
     assert here[..., 0].sum() < painted(0.3)[..., 0].sum() + 100 * 0.3 + 0.1
 
