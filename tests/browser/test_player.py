@@ -126,6 +126,7 @@ def test_at_the_end_it_starts_again_or_stops(player):
     player.wait_for_function("() => document.querySelector('#player').dataset.frame < 30")
     player.keyboard.press("Space")
     settle(player)
+    expect(player.locator("#play")).to_have_attribute("aria-pressed", "false")
     player.keyboard.press("r")
     scrub(player, 0.95)
     settle(player)
@@ -133,6 +134,20 @@ def test_at_the_end_it_starts_again_or_stops(player):
     expect(player.locator("#play")).to_have_attribute("aria-pressed", "true")
     expect(player.locator("#play")).to_have_attribute("aria-pressed", "false")
     assert settle(player) == 59
+
+
+def test_it_is_paused_while_it_starts_again(player):
+    scrub(player, 0.95)
+    settle(player)
+    play(player, 58)
+    player.evaluate(
+        """() => {
+            document.querySelector("#source").dispatchEvent(new Event("ended"));
+            document.body.dispatchEvent(new KeyboardEvent("keydown", { key: " ", bubbles: true }));
+        }"""
+    )
+    assert settle(player) == 0
+    expect(player.locator("#play")).to_have_attribute("aria-pressed", "false")
 
 
 def test_it_plays_backwards_and_faster(player):

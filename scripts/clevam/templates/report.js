@@ -76,34 +76,44 @@
         done = now;
       }
       moving = null;
-      player.dataset.settled = state.frame;
+      if (!state.playing) player.dataset.settled = state.frame;
     })();
     return moving;
   }
 
   const refresh = () => seek(state.frame);
 
-  async function play() {
+  // turn: one more each time that playing begins or ends, so that what began before is given up.
+  let turn = 0;
+  async function start(frame) {
+    const mine = (turn += 1);
+    await seek(frame);
+    if (mine !== turn) return;
+    for (const video of shown()) video.playbackRate = state.rate;
+    await Promise.all(shown().map((video) => video.play().catch(() => {})));
+    follow(mine);
+  }
+
+  function still() {
+    turn += 1;
+    for (const video of [lead, ...panes.map((pane) => pane.querySelector("video")), ...layers]) {
+      video.pause();
+      video.playbackRate = 1;
+    }
+  }
+
+  function play() {
     stopBackwards();
     if (state.playing) return;
     state.playing = true;
-    show();
-    if (state.frame >= last) state.frame = 0;
-    await refresh();
-    if (!state.playing) return;
-    for (const video of shown()) video.playbackRate = state.rate;
-    await Promise.all(shown().map((video) => video.play().catch(() => {})));
-    follow((turn += 1));
+    start(state.frame < last ? state.frame : 0);
   }
 
   function pause() {
     stopBackwards();
     if (!state.playing) return;
     state.playing = false;
-    for (const video of [lead, ...panes.map((pane) => pane.querySelector("video")), ...layers]) {
-      video.pause();
-      video.playbackRate = 1;
-    }
+    still();
     refresh();
   }
 
@@ -111,11 +121,9 @@
     ? (take) => lead.requestVideoFrameCallback((_, told) => take(told.mediaTime))
     : (take) => requestAnimationFrame(() => take(lead.currentTime));
 
-  // turn: one more each time that it plays, so that what followed before ends.
-  let turn = 0;
   function follow(mine) {
     nextFrame((time) => {
-      if (!state.playing || mine !== turn) return;
+      if (mine !== turn) return;
       state.frame = frameAt(time);
       show();
       for (const video of shown().slice(1)) {
@@ -131,10 +139,13 @@
 
   lead.addEventListener("ended", () => {
     if (!state.playing) return;
-    pause();
-    state.frame = last;
-    if (state.loop) seek(0).then(play);
-    else refresh();
+    if (state.loop) {
+      still();
+      start(0);
+    } else {
+      pause();
+      seek(last);
+    }
   });
 
   function stopBackwards() {
@@ -178,13 +189,13 @@
 
   // ---- what is shown ------------------------------------------------------------------------------------------------
 
-  async function again(change) {
-    const playing = state.playing;
-    pause();
+  function again(change) {
+    stopBackwards();
+    still();
     change();
     layout();
-    await refresh();
-    if (playing) play();
+    if (state.playing) start(state.frame);
+    else refresh();
   }
 
   const check = (buttons, chosen) => buttons.forEach((b) => b.setAttribute("aria-checked", String(b === chosen)));
