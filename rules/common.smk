@@ -93,9 +93,10 @@ def existing(path, key):
 
 def existing_file(path, key):
     """`existing(path, key)`, which must be no folder."""
-    if Path(existing(path, key)).is_dir():
+    found = existing(path, key)
+    if Path(found).is_dir():
         raise UserError(f"{key}: {path} is a folder; give the video in it")
-    return existing(path, key)
+    return found
 
 
 def named(key):

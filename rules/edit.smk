@@ -13,10 +13,6 @@ A picture edited_override/<job>/<idx>.png wins over what was painted.
 """
 
 
-localrules:
-    edited,
-
-
 rule invert:
     input:
         plan=lambda wildcards: ancient(f"plan/{wildcards.find}.json"),
@@ -148,6 +144,7 @@ rule edited:
         plan=lambda wildcards: ancient(f"plan/{JOBS[wildcards.job].find}.json"),
     output:
         "edited/{job}/{idx}.png",
+    localrule: True
     params:
         settings=lambda wildcards: hand_settings("edited", wildcards.job, wildcards.idx),
     message:

@@ -7,10 +7,6 @@ OUTPUTS:
 """
 
 
-localrules:
-    keyframe,
-
-
 checkpoint keyframes:
     input:
         lambda wildcards: clip(wildcards.video),
@@ -74,6 +70,7 @@ rule keyframe:
         made=lambda wildcards: f"work/keyframes/{wildcards.video}/{block_of(wildcards.idx)}",
     output:
         "keyframes/{video}/{idx}.png",
+    localrule: True
     message:
         "keyframe: {output}"
     shell:

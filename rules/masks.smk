@@ -14,11 +14,6 @@ A picture masks_override/<find>/<idx>.png (labels, or black and white) wins over
 """
 
 
-localrules:
-    choose,
-    mask,
-
-
 rule candidates:
     input:
         index=lambda wildcards: ancient(f"keyframes/{FINDS[wildcards.find].video}/index.json"),
@@ -90,6 +85,7 @@ checkpoint choose:
     benchmark:
         "benchmarks/choose/{find}.tsv"
     priority: 10
+    localrule: True
     conda:
         "../envs/plan.yaml"
     resources:
@@ -136,6 +132,7 @@ rule mask:
         made=lambda wildcards: handed("masks", wildcards.find, wildcards.idx),
     output:
         "masks/{find}/{idx}.png",
+    localrule: True
     params:
         settings=lambda wildcards: hand_settings("masks", wildcards.find, wildcards.idx),
     message:

@@ -8,10 +8,6 @@ It is a checkpoint: a repainted mask re-runs this, and everything below only if 
 """
 
 
-localrules:
-    plan,
-
-
 checkpoint plan:
     input:
         index=lambda wildcards: ancient(f"keyframes/{FINDS[wildcards.find].video}/index.json"),
@@ -27,6 +23,7 @@ checkpoint plan:
     benchmark:
         "benchmarks/plan/{find}.tsv"
     priority: 10
+    localrule: True
     conda:
         "../envs/plan.yaml"
     resources:

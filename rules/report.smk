@@ -13,12 +13,6 @@ Nothing above depends on any of it. Thresholds run the pages again, and measure 
 """
 
 
-localrules:
-    report,
-    summary,
-    judge,
-
-
 rule measure:
     input:
         index=lambda wildcards: ancient(f"keyframes/{JOBS[wildcards.job].video}/index.json"),
@@ -26,8 +20,8 @@ rule measure:
         source=lambda wildcards: source_of(JOBS[wildcards.job].video),
         result=lambda wildcards: result_of(wildcards.job),
         masks=lambda wildcards: pictures("masks", JOBS[wildcards.job].find, JOBS[wildcards.job].video),
-        between=lambda wildcards: all_blocks("masks_frames", wildcards.job),
-        flow=lambda wildcards: all_blocks("flow", wildcards.job),
+        between=lambda wildcards: all_blocks("masks_frames", JOBS[wildcards.job].find),
+        flow=lambda wildcards: all_blocks("flow", JOBS[wildcards.job].find),
         keyframes=lambda wildcards: pictures(
             "keyframes", JOBS[wildcards.job].video, JOBS[wildcards.job].video
         ),
@@ -72,6 +66,7 @@ rule report:
         numbers="report/{video}/metrics.json",
     log:
         "logs/report/{video}.log",
+    localrule: True
     conda:
         "../envs/report.yaml"
     resources:
@@ -104,6 +99,7 @@ rule summary:
         ),
     log:
         "logs/summary.log",
+    localrule: True
     conda:
         "../envs/report.yaml"
     resources:
@@ -124,6 +120,7 @@ rule judge:
         touch("work/report/passed"),
     log:
         "logs/judge.log",
+    localrule: True
     conda:
         "../envs/report.yaml"
     resources:

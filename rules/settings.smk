@@ -579,7 +579,7 @@ def frames_between(find):
     # A checkpoint that only jobs further up ask is missed. (`choose` is asked by those that draw the keyframes' masks: by
     # two at once, and one of them would be given the old choice.)
     plan_of(find)
-    return [f"masks_frames/{find}/{block}" for block in index_of(FINDS[find].video)["blocks"]]
+    return all_blocks("masks_frames", find)
 
 
 def blocks(stage, name, video):
@@ -591,9 +591,9 @@ def result_of(job):
     return f"out/{job}.{JOBS[job].encode['container']}"
 
 
-def all_blocks(stage, job):
+def all_blocks(stage, find):
     """The folders of a stage that is about all frames."""
-    return [f"{stage}/{JOBS[job].find}/{block}" for block in index_of(JOBS[job].video)["blocks"]]
+    return [f"{stage}/{find}/{block}" for block in index_of(FINDS[find].video)["blocks"]]
 
 
 def made_of(job):
@@ -602,8 +602,7 @@ def made_of(job):
     folders = blocks("keyframes", video, video) + blocks("masks", find, video) + blocks("edited", job, video)
     if inverted(job, "reference"):
         folders += blocks("inverted", f"{find}/{way_of(JOBS[job])}", video) + inverted(job, "reference")
-    folders += blocks("candidates", find, video)
-    folders += [f"flow/{find}/{block}" for block in index_of(video)["blocks"]]
+    folders += blocks("candidates", find, video) + all_blocks("flow", find)
     return [*folders, *frames_between(find), *subjects(job), f"edited/{job}/reference.png"]
 
 
@@ -631,12 +630,17 @@ def keyframes_of(job, wildcards):
     ]
 
 
+def know(job):
+    """Ask for all that decides which files a job has, one after the other as each follows from the one before."""
+    index_of(JOBS[job].video)
+    chosen_of(JOBS[job].find)
+    plan_of(JOBS[job].find)
+
+
 def edited_of(job, wildcards):
     """The rest, which is known with its plan."""
     find, video = JOBS[job].find, JOBS[job].video
-    index_of(video)
-    chosen_of(find)
-    plan_of(find)
+    know(job)
     files = [*pictures("masks", find, video), *blocks("masks", find, video), *pictures("edited", job, video)]
     files += [*made_of(job), *stretches(job), result_of(job)]
     if RESOLVED.report.enabled:
@@ -660,9 +664,7 @@ def numbers():
     Asked for before the plans are known, all that they decide would be made again though they came out the same.
     """
     for job in ASKED:
-        index_of(JOBS[job].video)
-        chosen_of(JOBS[job].find)
-        plan_of(JOBS[job].find)
+        know(job)
     return [f"report/{video}/metrics.json" for video in dict.fromkeys(JOBS[job].video for job in ASKED)]
 
 
@@ -703,6 +705,7 @@ def spoken(job):
     return ", ".join(f"{a} → {b}" for a, b in pairs)
 
 
+@cache
 def pins(env):
     """The versions of the packages that a stage names itself."""
     lines = (ROOT / "envs" / f"{env}.yaml").read_text().splitlines()

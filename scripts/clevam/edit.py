@@ -26,7 +26,7 @@ from clevam.diffusion import Diffusion, Machine, Words
 from clevam.errors import UserError
 from clevam.files import replacing
 from clevam.geometry import cut, feather, paste
-from clevam.spare import Spare
+from clevam.spare import sparing
 from clevam.subject import Subject
 
 ATTENTION = "attention"  # of the keyframes of a block, for those after them
@@ -77,9 +77,7 @@ def invert(keyframes: dict[str, Keyframe], target: str, *, settings: Settings, m
             for name, path in zip(names, paths, strict=True):
                 save_file({"path": path.half().cpu().contiguous()}, folder / f"{name}.safetensors")
 
-        spare = Spare(inverter.model.tile)
-        spare.each(together(keyframes, machine.batch), work)
-        spare.record(folder)
+        sparing(folder, inverter.model.tile, together(keyframes, machine.batch), work)
 
 
 def read_inversion(path: str) -> Tensor:
@@ -112,9 +110,7 @@ def reference(
             (edited,) = editor.edit([opened], path, write=write)
             images.write_png(picture, edited)
 
-        spare = Spare(editor.model.tile)
-        spare.each([[opened]], work)
-        spare.record(folder)
+        sparing(folder, editor.model.tile, [[opened]], work)
 
 
 def block(
@@ -146,9 +142,8 @@ def block(
             for name, picture in zip(names, editor.edit(opened, paths, shared=shared, **links), strict=True):
                 images.write_png(folder / f"{name}.png", picture)
 
-        spare = Spare(editor.model.tile)
-        spare.each(together(keyframes, editor.at_once), work, whole=editor.tiles is not None)
-        spare.record(folder)
+        groups = together(keyframes, editor.at_once)
+        sparing(folder, editor.model.tile, groups, work, whole=editor.tiles is not None)
         for name in list(keyframes)[: -settings["edit"]["share"]["previous"]]:  # nobody will look at these any more
             shutil.rmtree(folder / ATTENTION / name)
 

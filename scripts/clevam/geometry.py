@@ -3,6 +3,8 @@
 A box is [x, y, width, height] in whole pixels; it may reach beyond the picture.
 """
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -18,6 +20,11 @@ def bounding(mask: np.ndarray) -> Box | None:
 def moved(box: Box, x: int, y: int) -> Box:
     """A box that much further to the right and down."""
     return [box[0] + x, box[1] + y, *box[2:]]
+
+
+def seen_from(box: Box, corner: Sequence[int]) -> Box:
+    """A box in the part of the picture that begins at `corner` (x, y)."""
+    return moved(box, -corner[0], -corner[1])
 
 
 def union(a: Box | None, b: Box | None) -> Box | None:

@@ -3,7 +3,6 @@
 import sys
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
-from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -38,11 +37,11 @@ def index(
     facts = video.probe(path)
 
     def watch(pts: list[int], frame: av.VideoFrame, cut: bool) -> None:
-        if adaptive and within(span, seconds(pts[:1] + pts[-1:], facts)[1]):
+        if adaptive and within(span, video.seconds(pts[:1] + pts[-1:], facts)[1]):
             adaptive.see(len(pts) - 1, frame, facts, cut)
 
     pts, shots, troubles = scan(path, cut_threshold, watch)
-    times = seconds(pts, facts)
+    times = video.seconds(pts, facts)
     damage = damage_of(troubles, pts, times)
     if damage and strict:
         raise UserError(f"{describe(path, damage)}; get a whole copy, or edit what is there without `strict: true`")
@@ -104,12 +103,6 @@ def damage_of(troubles: list[Trouble], pts: list[int], times: list[float]) -> di
         return None
     good = min(bisect_left(pts, t.pts) if t.pts is not None else len(pts) for t in troubles)
     return {"last_good": times[max(good - 1, 0)], "reason": ", ".join(dict.fromkeys(t.reason for t in troubles))}
-
-
-def seconds(pts: list[int], facts: dict) -> list[float]:
-    """Seconds since the first frame, per frame."""
-    base = Fraction(*facts["time_base"])
-    return [float((p - pts[0]) * base) for p in pts]
 
 
 def clip(shots: list[list[int]], times: list[float], span: list[float] | None) -> list[list[int]]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -72,9 +71,8 @@ class Pairs:
     def __init__(self, source: str, result: str, index: dict) -> None:
         self.source, self.result, self.index = source, result, index
         self.facts = index["stream"], video.probe(result)
-        pts, base = index["pts"], Fraction(*index["stream"]["time_base"])
-        self.times = [float((each - pts[0]) * base) for each in pts]
-        self.seconds = self.times[-1] + self.times[-1] / max(len(pts) - 1, 1)
+        self.times = video.seconds(index["pts"], index["stream"])
+        self.seconds = self.times[-1] + self.times[-1] / max(len(self.times) - 1, 1)
         self.found, self.late = 0, 0.0
 
     def __iter__(self) -> Iterator[Frame]:

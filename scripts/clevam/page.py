@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from clevam import alarms, benchmarks, doubts, html
+from clevam import alarms, benchmarks, doubts, html, video
 from clevam.files import read_json, write_json
 from clevam.metrics import METRICS, NOT_MEASURED
 
@@ -71,8 +71,7 @@ class Clock:
     """When frames are shown, in seconds from the first."""
 
     def __init__(self, index: dict) -> None:
-        base, pts = Fraction(*index["stream"]["time_base"]), index["pts"]
-        self.times = [round(float((each - pts[0]) * base), 6) for each in pts]
+        self.times = [round(time, 6) for time in video.seconds(index["pts"], index["stream"])]
         self.seconds = self.times[-1] + float(1 / Fraction(*index["stream"]["rate"]))
 
 

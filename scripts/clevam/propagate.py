@@ -15,7 +15,7 @@ from clevam import flow, images, video
 from clevam.blend import joined, times
 from clevam.encode import encoder
 from clevam.files import replacing
-from clevam.geometry import Box, bounding, cut, feather, grow, moved, region, union
+from clevam.geometry import Box, bounding, cut, feather, grow, moved, region, seen_from, union
 from clevam.light import gain
 from clevam.orientation import as_stored, upright
 from clevam.steady import Neighbour, motion, steadied
@@ -98,7 +98,7 @@ class Layers:
         boxes = [box for keys, _, box in self.motion if k in keys]
         room = reduce(union, boxes, around and grow(around, self.rim + 1, self.size)) or [0, 0, 1, 1]
         edited = cut(images.read_rgb(self.edited[name], self.size), room) / np.float32(255)
-        whole, inside = cv2.merge([*cv2.split(edited), np.ones_like(edited[..., 0])]), np.float32(cut(mask, room))
+        whole, inside = opaque(edited), np.float32(cut(mask, room))
         return Opened(times(whole, inside), times(whole, 1 - inside), tuple(room[:2]))
 
     def _keyframe(self, k: int) -> Opened:
@@ -113,8 +113,8 @@ class Layers:
             for other in set(keys) - {k} if k in keys else ():
                 here, there = (cv2.cvtColor(cut(self.source(i), box), cv2.COLOR_RGB2GRAY) for i in (k, other))
                 (way, sure), near = motion(here, there), self.opened(other)
-                carried = flow.warp(near.painted, way, at=from_corner(box, near.corner))
-                yield carried, sure, from_corner(box, corner)
+                carried = flow.warp(near.painted, way, at=seen_from(box, near.corner)[:2])
+                yield carried, sure, tuple(seen_from(box, corner)[:2])
 
     def _source(self, k: int) -> np.ndarray:
         """A keyframe of the source, uint8 RGB [H, W, 3]."""
@@ -131,19 +131,20 @@ class Layers:
         if not path.exists():
             return None
         inside = cut(self._mask(path), box)
-        if not inside.any():
+        found = bounding(inside)
+        if not found:
             return None
-        room = grow(moved(bounding(inside), *box[:2]), self.rim + 1, self.size)
+        room = grow(moved(found, *box[:2]), self.rim + 1, self.size)
         # What lies beyond the box in which motion was measured moves on as its edge does.
-        part = moved(room, -box[0], -box[1])
+        part = seen_from(room, box)
         mask = cut(inside, part, "constant")
         alpha = feather(mask, 0, self.rim + 1)
-        found = flow.weighed(flow.read(Path(self.flows[block]) / f"{name}{flow.SUFFIX}", box), i, *keys)
-        ways, weights = ([cut(each, part, "edge") for each in kind] for kind in zip(*found, strict=True))
+        measured = flow.weighed(flow.read(Path(self.flows[block]) / f"{name}{flow.SUFFIX}", box), i, *keys)
+        ways, weights = ([cut(each, part, "edge") for each in kind] for kind in zip(*measured, strict=True))
 
         def carried(pictures: Iterable[np.ndarray], corners: Iterable[tuple[int, int]]) -> list[np.ndarray]:
             together = zip(pictures, ways, corners, strict=True)
-            return [flow.warp(picture, way, at=from_corner(room, corner)) for picture, way, corner in together]
+            return [flow.warp(picture, way, at=seen_from(room, corner)[:2]) for picture, way, corner in together]
 
         painted, beside, corners = zip(*map(self.keyframe, keys), strict=True)
         own, beside = joined(carried(painted, corners), weights), mixed(carried(beside, corners), weights)
@@ -158,11 +159,6 @@ class Layers:
         return edged(colours, own[..., 3], beside, mask, alpha, room)
 
 
-def from_corner(box: Box, corner: tuple[int, int]) -> tuple[int, int]:
-    """Where (x, y) a box is in a part of the picture that begins at `corner`."""
-    return box[0] - corner[0], box[1] - corner[1]
-
-
 def edged(
     colours: np.ndarray, own: np.ndarray, beside: np.ndarray, mask: np.ndarray, alpha: np.ndarray, room: Box
 ) -> Layer:
@@ -175,14 +171,18 @@ def edged(
     soft = cv2.GaussianBlur(np.float32(mask), (0, 0), SOFT)
     share = np.maximum(soft, own * (soft > 0.01)) * (alpha > 0)
     share[mask] = 1
-    whole = cv2.merge([*cv2.split(colours), np.ones_like(share)])
-    both = times(whole, share) + times(beside, (1 - share) * alpha)
+    both = times(opaque(colours), share) + times(beside, (1 - share) * alpha)
     return Layer(divided(both), both[..., 3], room)
 
 
 def mixed(pictures: Iterable[np.ndarray], weights: Iterable[np.ndarray]) -> np.ndarray:
     """The sum of pictures [h, w, C] times their weights [h, w]."""
     return sum(times(picture, weight) for picture, weight in zip(pictures, weights, strict=True))
+
+
+def opaque(rgb: np.ndarray) -> np.ndarray:
+    """Colours [H, W, 3] with a weight of 1 as their fourth."""
+    return cv2.merge([*cv2.split(rgb), np.ones_like(rgb[..., 0])])
 
 
 def divided(weighed: np.ndarray) -> np.ndarray:

@@ -53,10 +53,15 @@ class Spare:
                 "plan.size, or share.store: replay"
             )
 
-    def record(self, folder: Path) -> None:
-        """Write down beside the results that memory was spared, if it was."""
-        if self.most or self.tiling:
-            write_json(folder / RECORD, {"batch": self.most, "tiling": self.tiling})
+
+def sparing(
+    folder: Path, tile: Callable[[], bool], groups: Iterable[list], work: Callable[[list], None], whole: bool = False
+) -> None:
+    """Spare(tile).each(groups, work, whole), written down in `folder` if memory was spared."""
+    spare = Spare(tile)
+    spare.each(groups, work, whole)
+    if spare.most or spare.tiling:
+        write_json(folder / RECORD, {"batch": spare.most, "tiling": spare.tiling})
 
 
 def fits(work: Callable[[list], None], part: list) -> bool:

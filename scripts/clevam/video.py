@@ -5,6 +5,7 @@ import shlex
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
@@ -240,6 +241,12 @@ def gray8(frame: av.VideoFrame, facts: dict) -> np.ndarray:
 def rgb8(frame: av.VideoFrame, facts: dict) -> np.ndarray:
     """The colours of a frame, uint8 RGB [H, W, 3] as stored."""
     return to_uint8(to_rgb(planes(frame, facts), Format.of(facts)))
+
+
+def seconds(pts: list[int], facts: dict) -> list[float]:
+    """Seconds since the first frame, per frame."""
+    base = Fraction(*facts["time_base"])
+    return [float((p - pts[0]) * base) for p in pts]
 
 
 def file_url(path: str | Path) -> str:

@@ -178,7 +178,7 @@ def test_other_containers_are_edited_up_to_where_they_are_cut(whole, tmp_path, n
     index = index_of(cut(path, position + size // 2))
     assert number <= len(index["pts"]) <= number + 1  # the frame that is cut may be shown in part
     assert "the file is cut off" in index["damage"]["reason"]
-    assert 0 < index["damage"]["last_good"] <= keyframes.seconds(index["pts"], index["stream"])[-1]
+    assert 0 < index["damage"]["last_good"] <= video.seconds(index["pts"], index["stream"])[-1]
 
 
 def test_a_transport_stream_that_is_cut_between_its_packets_is_known_by_the_frame_that_lacks_an_end(tmp_path):

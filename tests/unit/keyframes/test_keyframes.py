@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import clips
-from clevam import keyframes
+from clevam import keyframes, video
 from clevam.errors import UserError
 
 DARK, BRIGHT = (20, 30, 40), (230, 220, 60)
@@ -104,7 +104,7 @@ def test_a_range_without_frames_is_an_error_that_tells_the_length(span):
 
 def test_range_counts_seconds_from_the_first_frame():
     facts = {"time_base": [1, 1000]}
-    assert keyframes.seconds([500, 540, 1500], facts) == [0.0, 0.04, 1.0]
+    assert video.seconds([500, 540, 1500], facts) == [0.0, 0.04, 1.0]
 
 
 # ---- scan ------------------------------------------------------------------------------------------------------
