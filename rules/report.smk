@@ -4,6 +4,7 @@ REQUIRED INPUTS: out/<job>.<container>, the source video, keyframes/<video>, mas
     flow/<find>/<block>, edited/<job>/<idx>.png, plan/<find>.json
 OUTPUTS:
     work/report/<job>              measurements, small videos and pictures: see scripts/clevam/measure.py
+    work/perceived/<job>.json      what trained networks see, where `models` names any: scripts/clevam/perceive.py
     report/<video>/index.html      one page that needs no other file, for all edits of a clip
     report/<video>/metrics.json    its numbers
     report/summary.html, .tsv      all clips
@@ -50,12 +51,37 @@ rule measure:
         "../scripts/measure.py"
 
 
+rule perceive:
+    input:
+        index=lambda wildcards: ancient(f"keyframes/{JOBS[wildcards.job].video}/index.json"),
+        source=lambda wildcards: source_of(JOBS[wildcards.job].video),
+        result=lambda wildcards: result_of(wildcards.job),
+        masks=lambda wildcards: pictures("masks", JOBS[wildcards.job].find, JOBS[wildcards.job].video),
+        between=lambda wildcards: all_blocks("masks_frames", JOBS[wildcards.job].find),
+    output:
+        "work/perceived/{job}.json",
+    log:
+        "logs/perceive/{job}.log",
+    conda:
+        "../envs/perceive.yaml"
+    resources:
+        **on_gpu("eyes"),
+        clip=lambda wildcards: model("clip") if "clip" in EYES else "none",
+    params:
+        settings=perceive_settings,
+    message:
+        "perceive: {wildcards.job} as networks see it"
+    script:
+        "../scripts/perceive.py"
+
+
 rule report:
     input:
         index=lambda wildcards: ancient(f"keyframes/{wildcards.video}/index.json"),
         plans=lambda wildcards: ancient([f"plan/{JOBS[job].find}.json" for job in reported(wildcards.video)]),
         masks=lambda wildcards: [f"masks/{JOBS[job].find}/masks.json" for job in reported(wildcards.video)],
         measured=lambda wildcards: [f"work/report/{job}" for job in reported(wildcards.video)],
+        perceived=lambda wildcards: [file for job in reported(wildcards.video) for file in perceived(job)],
     output:
         page=report(
             "report/{video}/index.html",

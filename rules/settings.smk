@@ -17,6 +17,7 @@ NEEDS = {
     "finder": (12000, 6000),
     "segmenter": (12000, 6000),
     "raft": (12000, 4000),
+    "eyes": (6000, 3000),
 }
 
 
@@ -45,6 +46,8 @@ def on_gpu(network, runtime=60, where=None, without=4000):
 # The models that find A by words
 WORDS = ("detector.weights", "detector.config", "detector.text", "segmenter")
 VIEWER = ("subject.weights", "subject.encoder")
+# Those that a report has results looked at by
+EYES = [key for key in ("lpips", "clip") if RESOLVED.report.enabled and named(key)]
 
 
 def by_words(find):
@@ -85,6 +88,7 @@ def model_keys(job):
         *(WORDS if by_words(find) or cut_out(job) else ()),
         *(["flow"] if by_raft(find) else ()),
         *(["segmenter"] if segmented(find) else ()),
+        *EYES,
     ]
 
 
@@ -644,13 +648,33 @@ def edited_of(job, wildcards):
     files = [*pictures("masks", find, video), *blocks("masks", find, video), *pictures("edited", job, video)]
     files += [*made_of(job), *stretches(job), result_of(job)]
     if RESOLVED.report.enabled:
-        files += [f"work/report/{job}", f"report/{video}/index.html"]
+        files += [f"work/report/{job}", *perceived(job), f"report/{video}/index.html"]
     return files
 
 
 # Every file of every stage of a job. The first as soon as they are known: a picture whose job failed would otherwise be
 # taken as it was by what runs before the last checkpoint. (Asked on its own, `choose` would hand out its old choice.)
 STAGES = (keyframes_of, edited_of)
+
+
+def perceived(job):
+    """What networks see of a result, if the configuration names any."""
+    return [f"work/perceived/{job}.json"] if EYES else []
+
+
+def perceive_settings(wildcards):
+    job = JOBS[wildcards.job]
+    return dict(
+        names=index_of(job.video)["keyframes"],
+        regions=len(FINDS[job.find].edited),
+        words=job.replace,
+        block=BLOCK,
+        lpips=RESOLVED.models.lpips,
+        clip="clip" in EYES,
+        weights=[fingerprint(model(key)) for key in EYES],
+        source=index_of(job.video)["source"]["sha256"],
+        code=code("perceive", "perceive"),
+    )
 
 
 def reported(video):
@@ -784,6 +808,8 @@ def exists(made_by, wildcards):
     video = wildcards.get("video") or (find and FINDS[find].video)
     if made_by == "subjects":
         return bool(job.shown)
+    if made_by == "perceive":
+        return bool(EYES)
     if (way := wildcards.get("way")) and not any(j.find == find and way_of(j) == way for j in JOBS.values()):
         return False
     if wildcards.get("container") not in (None, job and job.encode["container"]):

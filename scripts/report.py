@@ -7,7 +7,8 @@ with stage(snakemake) as settings:
     from clevam.files import read_json
 
     inputs = snakemake.input
-    each = zip(settings["edits"].items(), inputs.plans, inputs.masks, inputs.measured, strict=True)
+    perceived = inputs.perceived or [None] * len(settings["edits"])
+    each = zip(settings["edits"].items(), inputs.plans, inputs.masks, inputs.measured, perceived, strict=True)
     page.write(
         snakemake.output.page,
         snakemake.output.numbers,
@@ -15,8 +16,8 @@ with stage(snakemake) as settings:
         index=read_json(inputs.index),
         config=read_json(snakemake.resources.config),
         edits={
-            job: edit | {"plan": read_json(plan), "masks": read_json(masks), "folder": folder}
-            for (job, edit), plan, masks, folder in each
+            job: edit | {"plan": read_json(plan), "masks": read_json(masks), "folder": folder, "perceived": seen}
+            for (job, edit), plan, masks, folder, seen in each
         },
         limits=settings["alarm"],
         models=settings["models"],

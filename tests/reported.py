@@ -84,8 +84,11 @@ def squares(count: int, size: tuple[int, int] = (96, 64)) -> tuple[list[np.ndarr
     return pictures, [(picture == 255).all(-1) for picture in pictures]
 
 
-def report(folder: Path, words: Mapping[str, str], video_name: str = "ball", numbers: bool = True) -> Path:
-    """The page of the clip in a folder, for measured jobs {name: words}; relative paths count from there."""
+def report(folder: Path, words: Mapping[str, str], video_name: str = "ball", seen: str | None = None) -> Path:
+    """The page of the clip in a folder, for measured jobs {name: words}; relative paths count from there.
+
+    seen: what networks made of them all, as perceive.perceive writes it.
+    """
     os.chdir(folder)
     count = len(clips.decode(folder / "clip.mp4"))
     index = index_of(folder / "clip.mp4", count)
@@ -107,7 +110,7 @@ def report(folder: Path, words: Mapping[str, str], video_name: str = "ball", num
         index=index,
         config=config | {"models": {"diffusion": "demo/models/diffusion"}, "runtime": {}},
         edits={
-            name: job | {"words": said, "file": f"out/{name}.mp4", "folder": f"work/report/{name}"}
+            name: job | {"words": said, "file": f"out/{name}.mp4", "folder": f"work/report/{name}", "perceived": seen}
             for name, said in words.items()
         },
         limits=LIMITS,

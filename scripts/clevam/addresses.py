@@ -12,8 +12,9 @@ _PART = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 _ADDRESS = re.compile(rf"(?P<repo>{_PART}/{_PART})(@(?P<revision>[\w.-]+)(/(?P<file>.+))?)?")
 _FILE = re.compile(rf"(?P<repo>{_PART}/{_PART})/(?P<file>.+)")
 
-# torchvision's names of RAFT's weights, and their files at download.pytorch.org, where the digits begin the SHA-256.
+# torchvision's names of weights, and their files at download.pytorch.org, where the digits begin the SHA-256.
 PUBLISHED = {
+    "AlexNet_Weights.IMAGENET1K_V1": "alexnet-owt-7be5be79.pth",
     "Raft_Large_Weights.C_T_V1": "raft_large_C_T_V1-22a6c225.pth",
     "Raft_Large_Weights.C_T_V2": "raft_large_C_T_V2-1bb1363a.pth",
     "Raft_Large_Weights.C_T_SKHT_V1": "raft_large_C_T_SKHT_V1-0b8c9e55.pth",
@@ -22,11 +23,14 @@ PUBLISHED = {
     "Raft_Large_Weights.C_T_SKHT_K_V2": "raft_large_C_T_SKHT_K_V2-b5c70766.pth",
     "Raft_Small_Weights.C_T_V1": "raft_small_C_T_V1-ad48884c.pth",
     "Raft_Small_Weights.C_T_V2": "raft_small_C_T_V2-01064c6d.pth",
+    "SqueezeNet1_1_Weights.IMAGENET1K_V1": "squeezenet1_1-b8a52dc0.pth",
+    "VGG16_Weights.IMAGENET1K_V1": "vgg16-397923af.pth",
 }
 
 NETWORKS = ("unet", "vae", "text_encoder", "text_encoder_2")  # of Stable Diffusion, the last of XL only
 WORDLESS = ("scheduler", "tokenizer", "tokenizer_2")  # without weights
 TEXT = ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
+CLIP = (*TEXT, "preprocessor_config.json", "vocab.json", "merges.txt")
 STEMS = ("diffusion_pytorch_model", "model", "pytorch_model")
 FORMATS = ("safetensors", "bin")  # in the order in which they are preferred: .bin is pickled
 
@@ -72,6 +76,9 @@ def select(place: Address, files: Collection[str], key: str, variant: str | None
         chosen = _diffusion(inside, variant, f"{key}: {place}")
     elif key.startswith("models.controls.") or key == "models.subject.encoder":
         chosen = [file for file in inside if file == "config.json"]
+        chosen += _weights([file for file in inside if "/" not in file], variant, f"{key}: {place}")
+    elif key == "models.clip":
+        chosen = [file for file in inside if file in CLIP]
         chosen += _weights([file for file in inside if "/" not in file], variant, f"{key}: {place}")
     elif key == "models.detector.text" and "config.json" in inside:
         chosen = [file for file in inside if file in TEXT]

@@ -391,6 +391,13 @@ class Models(Section):
         description="torchvision's name of RAFT weights, or a file with raft_small's or raft_large's",
     )
     controls: dict[Name, Phrase] = Field({}, description="ControlNets by any name, for `edit.control`: folders")
+    lpips: (
+        Literal["AlexNet_Weights.IMAGENET1K_V1", "SqueezeNet1_1_Weights.IMAGENET1K_V1", "VGG16_Weights.IMAGENET1K_V1"]
+        | None
+    ) = Field(None, description="torchvision's name of a network to measure LPIPS by, for the report")
+    clip: Phrase | None = Field(
+        None, description="the folder of a CLIP in transformers' layout to measure CLIP-T and CLIP-F by, for the report"
+    )
     adapters: dict[Name, Phrase] = Field(
         {},
         description="LoRAs and learnt words (textual inversion) by any name, for `edit.adapters`: .safetensors files",

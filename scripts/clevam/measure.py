@@ -210,9 +210,7 @@ class Meter:
 
     def told(self) -> dict[str, Any]:
         """The series, rounded, and their summaries."""
-        summary = metrics.summarised(self.series)
-        rounded = {name: [v if v is None else float(f"{v:.5g}") for v in all_] for name, all_ in self.series.items()}
-        return {"series": rounded, "summary": summary, "same_format": self.comparable}
+        return metrics.told(self.series) | {"same_format": self.comparable}
 
 
 def _percent(value: float | None) -> float | None:

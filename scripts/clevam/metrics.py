@@ -78,12 +78,28 @@ METRICS = {
     "area": Metric("Size of A", "%", None, 1, "Share of the picture."),
 }  # fmt: skip
 
-
-_WHY = "; no stage loads them. torchmetrics computes it from the clip and the result"
-NOT_MEASURED = {
-    "LPIPS": "weights not available: AlexNet or VGG, and LPIPS' own layers" + _WHY,
-    "CLIP-T": "weights not available: CLIP" + _WHY,
-    "CLIP-F": "weights not available: CLIP" + _WHY,
+# By trained networks (perceive.py), where `models` names their weights.
+LEARNT = {
+    "lpips": Metric(
+        "Background LPIPS, blanked", "× 10⁻³", "low", 1,
+        f"Zhang et al. 2018, as torchmetrics computes it: A is black in both, every {EVERY}th frame, pictures at most "
+        "512 pixels long. By SqueezeNet it is PIE-Bench's and FiVE's.",
+    ),
+    "clip_text": Metric(
+        "CLIP-T", "", "high", 3, "Cosine of what CLIP makes of a whole frame and of the words for B.",
+    ),
+    "clip_text_region": Metric(
+        "CLIP-T of B", "", "high", 3,
+        "The same of each region alone, with an eighth of room around it, and its own words; mean over regions.",
+    ),
+    "clip_frames": Metric(
+        "CLIP-F", "", "high", 4, "Cosine of what CLIP makes of a frame and of the one before, cuts included.",
+    ),
+}  # fmt: skip
+ALL = METRICS | LEARNT
+WEIGHTS = {  # of LEARNT: {key of `models`: (the metrics, a name to give there)}
+    "lpips": (("lpips",), "SqueezeNet1_1_Weights.IMAGENET1K_V1"),
+    "clip": (("clip_text", "clip_text_region", "clip_frames"), "openai/clip-vit-base-patch32"),
 }
 
 
@@ -175,6 +191,12 @@ def change(before: np.ndarray, after: np.ndarray, mask: np.ndarray) -> float | N
     return float(np.linalg.norm(ends[1] - ends[0], axis=-1).mean())
 
 
+def told(series: dict[str, list[float | None]]) -> dict[str, dict]:
+    """{"series", "summary"}: values rounded, and what they come to."""
+    rounded = {name: [v if v is None else float(f"{v:.5g}") for v in values] for name, values in series.items()}
+    return {"series": rounded, "summary": summarised(series)}
+
+
 def summarised(series: dict[str, list[float | None]]) -> dict[str, dict]:
     """Of every metric {"mean", "worst", "frame"} over its frames, the last two where one end is better; None if none.
 
@@ -192,7 +214,7 @@ def _summary(values: list[float | None], name: str) -> dict | None:
         mean = psnr(float(np.mean(np.where(numbers < IDENTICAL, 255**2 / 10 ** (numbers / 10), 0))))
     else:
         mean = float(numbers.mean())
-    better = METRICS[name].better
+    better = ALL[name].better
     if better is None:
         return {"mean": mean}
     worst, frame = min(known) if better == "high" else max(known, key=lambda pair: (pair[0], -pair[1]))

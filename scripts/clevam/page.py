@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from clevam import alarms, benchmarks, doubts, html, video
 from clevam.files import read_json, write_json
-from clevam.metrics import METRICS, NOT_MEASURED
+from clevam.metrics import ALL, WEIGHTS
 
 OVERLAYS = {"mask": "Mask", "motion": "Motion", "confidence": "Confidence", "difference": "Difference"}
 DOUBTS = {"several": "several are about as sure", "jump": "not where motion takes it", "area": "twice or half as large"}
@@ -24,11 +24,13 @@ def write(
     """Write the page `target` of a clip and its metrics.json, `numbers`.
 
     config: of the run, resolved (jobs.Resolved.describe); edits: of each job {"words", "find", "file", "lossless",
-    "plan" (plan.json), "masks" (masks.json), "folder" (of measure.measure)}; limits: config.Alarm; models: {key:
+    "plan" (plan.json), "masks" (masks.json), "folder" (of measure.measure), "perceived" (the file of perceive.perceive
+    or None)}; limits: config.Alarm; models: {key:
     fingerprint}; versions: {environment: {package: version}}.
     """
     told = {job: judged(edit, limits) for job, edit in edits.items()}
-    write_json(numbers, {"video": video, "edits": told, "not_measured": NOT_MEASURED})
+    missing = not_measured(told.values())
+    write_json(numbers, {"video": video, "edits": told, "not_measured": missing})
     clock = Clock(index)
     media: dict[str, str] = {}
     shown = [_edit(job, edit, told[job], clock, index["stream"]["upright"][0], media) for job, edit in edits.items()]
@@ -39,9 +41,9 @@ def write(
         video=video,
         clip=_clip(index, config["clips"][video]["path"], clock),
         edits=shown,
-        metrics=METRICS,
+        metrics={name: metric for name, metric in ALL.items() if name not in missing},
         limits=limits,
-        not_measured=NOT_MEASURED,
+        not_measured={ALL[name].title: why for name, why in missing.items()},
         overlays=OVERLAYS,
         jobs=list(benchmarks.jobs({video, *edits, *finds})),
         settings=_settings(config, video, edits),
@@ -54,7 +56,7 @@ def write(
             "shots": index["shots"],
             "keyframes": [int(name) for name in index["keyframes"]],
             "size": index["stream"]["upright"],
-            "metrics": {n: m._asdict() | {"limit": limits.get(n), "definition": None} for n, m in METRICS.items()},
+            "metrics": {n: m._asdict() | {"limit": limits.get(n), "definition": None} for n, m in ALL.items()},
             "edits": [_playable(edit) | {"series": told[edit["name"]]["series"]} for edit in shown],
         },
     )
@@ -63,8 +65,21 @@ def write(
 def judged(edit: Mapping[str, Any], limits: Mapping[str, float | None]) -> dict[str, Any]:
     """What is measured of an edit, with what is red in it."""
     measured = read_json(f"{edit['folder']}/measured.json")
+    for part, values in (read_json(edit["perceived"]) if edit["perceived"] else {}).items():
+        measured[part] |= values
     kept = {key: edit[key] for key in ("file", "lossless")}
     return measured | kept | {"alarms": alarms.raised(measured, limits, edit["lossless"])}
+
+
+def not_measured(edits: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Of what no edit was measured by, how to have it measured."""
+    known = {name for edit in edits for name in edit["summary"]}
+    return {
+        name: f"weights not available: write models.{key}: {example}, then `snakemake fetch --cores 1`"
+        for key, (names, example) in WEIGHTS.items()
+        for name in names
+        if name not in known
+    }
 
 
 class Clock:

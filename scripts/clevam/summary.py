@@ -8,7 +8,7 @@ from urllib.parse import quote
 from clevam import html
 from clevam.errors import UserError
 from clevam.files import read_json, replacing
-from clevam.metrics import METRICS
+from clevam.metrics import ALL
 
 _ASIDE = {"source_warp_error_inside", "blanked_ssim", "area"}  # in the TSV alone
 
@@ -16,12 +16,14 @@ _ASIDE = {"source_warp_error_inside", "blanked_ssim", "area"}  # in the TSV alon
 def write(numbers: Iterable[str], page: str, table: str) -> None:
     """Write the page and the TSV over the metrics.json of all clips."""
     rows = list(_rows(numbers))
-    html.write(page, "summary", rows=rows, metrics={name: METRICS[name] for name in METRICS if name not in _ASIDE})
+    known = {name for row in rows for name in row["summary"]}
+    shown = {name: metric for name, metric in ALL.items() if name in known - _ASIDE}
+    html.write(page, "summary", rows=rows, metrics=shown)
     with replacing(table) as part, part.open("w", newline="") as stream:
         writer = csv.writer(stream, delimiter="\t")
-        writer.writerow(["result", *METRICS, "alarms"])
+        writer.writerow(["result", *ALL, "alarms"])
         for row in rows:
-            writer.writerow([row["name"], *map(_mean, (row["summary"][name] for name in METRICS)), _said(row)])
+            writer.writerow([row["name"], *map(_mean, (row["summary"].get(name) for name in ALL)), _said(row)])
 
 
 def _rows(numbers: Iterable[str]) -> Iterator[dict[str, Any]]:

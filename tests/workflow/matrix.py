@@ -24,8 +24,10 @@ MODELS = {
 }
 WEIGHTS = (
     "diffusion/unet/weights.bin", "text/tokenizer.json", "encoder/weights.bin", "edges/weights.bin",
+    "clip/weights.bin",
     "dino.pth", "dino.json", "sam.pth", "raft.pth", "viewer.safetensors", "fur.safetensors",
 )  # fmt: skip
+SQUEEZENET = "SqueezeNet1_1_Weights.IMAGENET1K_V1"  # in torch.hub's cache
 WORDS = {"videos": {"ball": BALL}, "keyframes": {"every": 20}, "models": MODELS, "report": {"enabled": False}}
 
 
@@ -73,6 +75,7 @@ BASES = {
     "adaptive": {"keyframes": {"method": "adaptive", "every": None, "unreached": 0.7}},
     "edits": ball(edits={"moon": {"replace": "a yellow moon"}}),
     "report": {"report": {"enabled": True}},
+    "eyes": {"report": {"enabled": True}, "models": {"clip": "models/clip"}},
     "painted": {},  # with a keyframe painted over
 }
 
@@ -99,7 +102,7 @@ ALL = {"keyframes": 1, "extract": 2, "keyframe": 4} | FIND
 ORDER = (
     "keyframes", "extract", "keyframe", "candidates", "attributed", "choose", "masks", "mask", "plan", "subjects",
     "invert", "reference", "edit", "edited", "flow", "carried", "segmented", "stretch", "out", "measure",
-    "report", "summary", "judge",
+    "perceive", "report", "summary", "judge",
 )  # fmt: skip
 
 
@@ -133,7 +136,7 @@ SAID = {
     "inject": "`edit.inject.where: both`", "grid": "`edit.layout: grid`", "alone": "`edit.share.reference: false`",
     "control": "a ControlNet", "adapters": "a LoRA", "pictures": "pictures of B", "regions": "two regions",
     "lossless": "`encode.lossless`", "adaptive": "`keyframes.method: adaptive`", "edits": "`edits`",
-    "painted": "painted pictures", "report": "a report",
+    "painted": "painted pictures", "report": "a report", "eyes": "a CLIP",
 }  # fmt: skip
 
 # README's rows, in its order
@@ -153,7 +156,7 @@ LOOK = "`find`, another detector or segmenter, `box`, other masks"
 BYSELF = "`masks.method: attention`, its model"
 KEYFRAMES = "a keyframe more or less, `range`"
 CLIP = "another clip; `strict`, `keyframes.cut_threshold`"
-REPORT = "`report`"
+REPORT = "`report`, its `models.clip` and `models.lpips`"
 PAINTED = "a painted mask"
 PAINTED_KEYFRAME = "a painted keyframe"
 CODE = "a module of the code edited"
@@ -179,7 +182,7 @@ SUMMARY = {
     KEYFRAMES: "its block's masks, invert and edit, flow and masks around it, out; "
     "all edits only if the reference or the scale changes",
     CLIP: "keyframes, and all below if they differ",
-    REPORT: "report, summary: nothing is measured again; with `strict` also judge",
+    REPORT: "report, summary: nothing is measured again; with `strict` also judge; with other eyes perceive",
     PAINTED: "plan, its block's invert and edit, the masks around it, out; "
     "all edits only if the reference or the scale changes",
     PAINTED_KEYFRAME: "out, of which the stretches that show it",
@@ -408,6 +411,10 @@ ROWS = [
     key("models.controls", models(controls={"poses": "other/edges"}), {}, NOTHING, say=": one more, unused"),
     key("models.adapters", models(adapters={"fur": "other/fur.safetensors"}), EDIT, REPLACE, "adapters"),
     key("models.adapters", models(adapters={"silk": "other/fur.safetensors"}), {}, NOTHING, say=": one more, unused"),
+    key("models.lpips", models(lpips=SQUEEZENET), {"perceive": 1} | PAGES, REPORT, "report"),
+    key("models.lpips", models(lpips=SQUEEZENET), {}, NOTHING),
+    key("models.clip", models(clip="other/clip"), {"perceive": 1} | PAGES, REPORT, "eyes"),
+    key("models.clip", models(clip="moved/clip"), {}, NOTHING, "eyes", say=": the same elsewhere"),
     # --- runtime, sweep
     key("runtime.device", {"runtime": {"device": "cpu"}}, {}, NOTHING),
     key("runtime.offload", {"runtime": {"offload": "model"}}, {}, NOTHING),

@@ -23,8 +23,9 @@ class Rehearsal:
     """The program at the other end of a pipe."""
 
     def __init__(self) -> None:
+        environ = os.environ | {"TORCH_HOME": "torch"}  # in the project
         self.server = subprocess.Popen(
-            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environ
         )
 
     def __call__(self, folder: Path, *args: str | Path) -> tuple[int, str]:

@@ -90,6 +90,7 @@ def furnish(project: Path) -> None:
     for folder, part in product(("models", "moved", "other"), ("unet", "vae")):
         sizes = json.dumps({"sample_size": 8, "block_out_channels": [1]})
         write(project / folder / "diffusion" / part / "config.json", sizes)
+    write(project / "torch/hub/checkpoints/squeezenet1_1-b8a52dc0.pth", "these")
     for name in ("clip.mp4", "moved.mp4"):
         write(project / name, "a clip")
     for name in ("other.mp4", "masks.mkv", "other.mkv", "star.png", "moon.png"):

@@ -1,11 +1,13 @@
 """Reports: they follow from what a run made, and nothing follows from them."""
 
 import csv
+import subprocess
+from pathlib import Path
 
 import pytest
 
 from clevam.files import read_json
-from conftest import edit
+from conftest import ROOT, edit
 
 SHOWN = {"measure": 1, "report": 1, "summary": 1}
 ON = {"report": {"enabled": True}}
@@ -86,6 +88,24 @@ def test_a_changed_key_shows_again_what_it_changes(shown, changes, jobs):
 
 def test_what_is_asked_for_by_name_needs_no_report(shown):
     assert shown("--dry-run", "out/ball.mp4", **edit(replace="a moon")).jobs["measure"] == 0
+
+
+def test_networks_look_at_it_where_their_weights_are_named_and_are_here(shown, tmp_path, monkeypatch):
+    shown("work/environments/perceive.json")
+    python = Path(read_json(shown / "work/environments/perceive.json")["prefix"]) / "bin/python"
+    subprocess.run([python, ROOT / "tests/eyes.py", tmp_path], check=True)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    project = shown.copy(tmp_path / "project")
+    ran = project(models={"lpips": "SqueezeNet1_1_Weights.IMAGENET1K_V1", "clip": str(tmp_path / "clip")})
+    assert ran.status == 0, ran.text
+    assert ran.jobs == {"perceive": 1, "report": 1, "summary": 1}
+    told = read_json(project / "report/ball/metrics.json")
+    assert told["not_measured"] == {}
+    assert told["edits"]["ball"]["summary"]["lpips"]["mean"] > 0  # of the soft rim, which is not blanked
+    assert -1 <= told["edits"]["ball"]["summary"]["clip_text_region"]["mean"] <= 1
+    missing = project("--dry-run", models={"clip": "openai/clip-vit-base-patch32"})
+    assert missing.status != 0
+    assert "models.clip: there is no folder openai/clip-vit-base-patch32 here, and" in missing.text
 
 
 def test_what_is_red_ends_a_strict_run_with_an_error_every_time_and_says_so_in_any_other(shown, tmp_path):

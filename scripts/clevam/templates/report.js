@@ -382,9 +382,10 @@
     line(over);
   }
 
-  const PLOTS = ["background_psnr", "warp_error_inside", "warp_error_outside", "confidence", "mask_iou", "warp_ssim", "exactness", "background_ssim", "change"];
+  const PLOTS = ["background_psnr", "warp_error_inside", "warp_error_outside", "confidence", "mask_iou", "warp_ssim", "exactness", "background_ssim", "change", "lpips", "clip_text", "clip_text_region", "clip_frames"];
 
   function plot(name, edit) {
+    if (!edit.series[name]) return null;
     const metric = data.metrics[name], values = edit.series[name], beside = name === "warp_error_inside" ? edit.series.source_warp_error_inside : [];
     let [low, high] = extremes([...values, ...beside]);
     if (low === Infinity) return null;

@@ -104,6 +104,19 @@ def test_of_a_bert_its_settings_and_words_are_taken_but_no_weights():
     assert sorted(select(Address("google-bert/bert-base-uncased"), files, "models.detector.text")) == wanted
 
 
+def test_of_a_clip_its_settings_its_words_and_one_set_of_weights_are_taken():
+    wanted = [
+        "config.json",
+        "merges.txt",
+        "model.safetensors",
+        "preprocessor_config.json",
+        "tokenizer.json",
+        "vocab.json",
+    ]
+    files = [*wanted, "pytorch_model.bin", "flax_model.msgpack", "tf_model.h5", "README.md", ".gitattributes"]
+    assert sorted(select(Address("openai/clip-vit-base-patch32"), files, "models.clip")) == wanted
+
+
 def test_of_a_folder_in_a_repository_only_what_is_in_it_is_taken():
     files = ["config.json", "weights.pth", "text/config.json", "text/vocab.txt", "texts/config.json"]
     assert select(Address("o/n", file="text"), files, "models.detector.text") == ["text/config.json", "text/vocab.txt"]

@@ -11,7 +11,8 @@ import pytest
 
 from clevam import alarms, benchmarks, measure, proxies, summary
 from clevam.errors import UserError
-from clevam.files import read_json
+from clevam.files import read_json, write_json
+from clevam.metrics import LEARNT
 from reported import LIMITS, measured, painted, report, squares
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)> {{ 7*7 }}"
@@ -67,9 +68,27 @@ def test_what_is_the_same_in_two_edits_is_in_it_once(page):
 
 
 def test_it_says_what_was_not_measured_and_why(page):
-    for name in ("LPIPS", "CLIP-T", "CLIP-F"):
-        assert re.search(rf"{name}</th><td[^>]*>not measured: weights not available", page.read_text())
-    assert "LPIPS" in read_json(page.with_name("metrics.json"))["not_measured"]
+    for name, key in (("LPIPS, blanked", "lpips"), ("CLIP-T", "clip"), ("CLIP-F", "clip")):
+        why = rf"not measured: weights not available: write models.{key}: [^<]+, then `snakemake fetch --cores 1`"
+        assert re.search(rf"{name}</th><td[^>]*>{why}", page.read_text())
+    assert set(read_json(page.with_name("metrics.json"))["not_measured"]) == set(LEARNT)
+
+
+def test_what_networks_saw_stands_beside_the_rest(tmp_path):
+    source, masks = squares(14)
+    measured(tmp_path, source, painted(source, masks, (20, 160, 60)), masks, "ball")
+    seen = {"series": {"lpips": [12.5] + [None] * 13}, "summary": {"lpips": {"mean": 12.5, "worst": 12.5, "frame": 0}}}
+    write_json(tmp_path / "seen.json", seen)
+    page = report(tmp_path, {"ball": "a → b"}, seen="seen.json")
+    told = read_json(page.with_name("metrics.json"))
+    assert told["edits"]["ball"]["summary"]["lpips"]["mean"] == 12.5
+    assert told["edits"]["ball"]["summary"]["exactness"]["mean"] == 1
+    assert "lpips" not in told["not_measured"]
+    assert re.search(r'data-value="12.5">12.5</td>', page.read_text())
+    assert "Background LPIPS" in (tmp_path / "report/summary.html").read_text()
+    with (tmp_path / "report/summary.tsv").open() as stream:
+        (row,) = csv.DictReader(stream, delimiter="\t")
+    assert (row["lpips"], row["clip_text"]) == ("12.5", "")
 
 
 def test_alarms_are_in_the_numbers_and_on_the_page_and_in_the_summary(page):
