@@ -97,6 +97,12 @@ class Keyframes(Section):
         return {k: getattr(self, k) for k in self.SPACINGS if getattr(self, k) is not None}
 
 
+def _counts(number: int) -> int:
+    if number == 0:
+        raise ValueError("1 is the first from the left, -1 the first from the right")
+    return number
+
+
 class Masks(Section):
     """Where A is, on every keyframe."""
 
@@ -110,10 +116,10 @@ class Masks(Section):
     threshold: float | None = Field(
         None, ge=0, le=1, description="how sure it must be that something is A (0.3; 0.08 for `attention`)"
     )
-    pick: Literal[PICKS] | PositiveInt = Field(
+    pick: Literal[PICKS] | Annotated[int, AfterValidator(_counts)] = Field(
         "best",
-        description="which one, where several are found: the surest, all, by size or place, or a number from the left; "
-        "it is followed through the clip. Words in `find` win: the dog on the left, the largest dog",
+        description="which one, where several are found: the surest, all, by size or place, or a number from the left, "
+        "below 0 from the right; it is followed through the clip. Words in `find` win: the dog on the left, all the dogs",
     )
     least: NonNegativeInt = Field(0, description="connected parts of fewer pixels are no part of A")
     fill_holes: bool = Field(False, description="what A surrounds is A")
@@ -560,6 +566,8 @@ def validated(kind: type[Section], raw: Mapping[str, Any], where: str) -> Any:
     except ValidationError as error:
         # Of the ways to write a value, a list that is wrong was not meant as a mapping, nor the other way round.
         meant = [e for e in error.errors() if e["type"] not in ("dict_type", "tuple_type")] or error.errors()
+        # Nor was a number meant as a word.
+        meant.sort(key=lambda e: e["type"] == "literal_error" and not isinstance(e["input"], str))
         lines: dict[str, str] = {}
         for one in meant:
             lines.setdefault(_key(one), f"{where}: {_explain(one, kind)}")
@@ -573,7 +581,8 @@ def _key(error: Mapping[str, Any]) -> str:
 
 def _path(error: Mapping[str, Any]) -> list[Any]:
     """The keys and positions that lead to an error, without pydantic's own names for the ways to write a value."""
-    return [p for p in error["loc"] if not (isinstance(p, str) and p.startswith(("function-", "dict[", "tuple[")))]
+    own = ("function-", "dict[", "tuple[", "literal[")
+    return [p for p in error["loc"] if not (isinstance(p, str) and p.startswith(own))]
 
 
 _KINDS = {

@@ -272,16 +272,16 @@ class Clip:
             return max(all_of_them, key=lambda one: self.keyframes[one[0]].scores[one[1]], default=None)
         # Where most of them are seen, there is no doubt which is the leftmost.
         name = max(sure, key=lambda name: len(sure[name]))
-        enough = len(sure[name]) >= (pick if isinstance(pick, int) else 1)
+        enough = len(sure[name]) >= (abs(pick) if isinstance(pick, int) else 1)
         return (name, picked(self.keyframes[name], sure[name], pick)) if enough else None
 
 
 def picked(keyframe: Keyframe, numbers: list[int], pick: str | int) -> int:
-    """One of some candidates by its place, its size or its number from the left."""
+    """One of some candidates by its place, its size or its number from the left, below 0 from the right."""
     boxes, areas = keyframe.boxes, keyframe.areas
     middles = {n: ((boxes[n][0] + boxes[n][2]) / 2, (boxes[n][1] + boxes[n][3]) / 2) for n in numbers}
     if isinstance(pick, int):
-        return sorted(numbers, key=lambda n: middles[n][0])[pick - 1]
+        return sorted(numbers, key=lambda n: middles[n][0])[pick - (pick > 0)]
     order = {
         "leftmost": lambda n: middles[n][0],
         "rightmost": lambda n: -middles[n][0],

@@ -10,11 +10,17 @@ WHICH = {
     "largest": "largest", "biggest": "largest", "smallest": "smallest",
     "左": "leftmost", "右": "rightmost", "上": "topmost", "下": "lowest", "最大": "largest", "最小": "smallest",
 }  # fmt: skip
-ORDER = {"first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5}
+ORDER = {
+    "first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5, "一": 1, "二": 2, "三": 3, "四": 4, "五": 5,
+}  # fmt: skip
 _THE = r"(?P<article>the |a |an )?"
 _PICTURE = r"( of the (picture|image|frame|video|screen))?"
 _RULES = (
-    rf"{_THE}(?P<order>first|second|third|fourth|fifth) (?P<thing>.+?) from (the )?left{_PICTURE}",
+    rf"{_THE}(?P<order>first|second|third|fourth|fifth) (?P<thing>.+?) from (the )?(?P<side>left|right){_PICTURE}",
+    r"(?P<all>all|all of|both|both of) (?P<article>the )(?P<thing>.+)",
+    r"(?P<all>both|every|each) (?P<thing>(?!of ).+)",
+    r"从?(?P<side>左|右)[边起数]*第(?P<order>[一二三四五])[只个条头匹辆位](?P<thing>.+)",
+    r"(?P<all>所有|全部)的?(?P<thing>.+)",
     rf"{_THE}(?P<thing>.+?),?( that is| which is| standing| sitting| lying)? (on|at) the (far )?"
     rf"(?P<which>left|right|top|bottom)(([ -]hand)? side)?{_PICTURE}",
     rf"{_THE}(?P<which>left|right|top|bottom)[ -]?most (?P<thing>.+)",
@@ -30,6 +36,13 @@ def parse(phrase: str) -> tuple[str, str | int | None]:
     for rule in _RULES:
         if found := re.fullmatch(rule, plain, re.IGNORECASE):
             said = found.groupdict()
-            which = ORDER[said["order"].lower()] if said.get("order") else WHICH[said["which"].lower()]
-            return (said.get("article") or "") + said["thing"], which
+            return (said.get("article") or "") + said["thing"], _which(said)
     return phrase, None
+
+
+def _which(said: dict[str, str | None]) -> str | int:
+    if said.get("all"):
+        return "all"
+    if order := said.get("order"):
+        return ORDER[order.lower()] * (-1 if said["side"].lower() in ("right", "右") else 1)
+    return WHICH[said["which"].lower()]

@@ -380,6 +380,12 @@ def test_two_entries_that_write_the_same_file_are_refused():
     ("typed", "message"),
     [
         ("edit={stepz: 3}", "config: edit.stepz: unknown key; did you mean `steps`?"),
+        (
+            "masks={pick: bigest}",
+            "config: masks.pick: should be 'best', 'all', 'largest', 'smallest', 'leftmost', "
+            "'rightmost', 'topmost' or 'lowest', not 'bigest'; did you mean best?",
+        ),
+        ("masks={pick: 0}", "config: masks.pick: 1 is the first from the left, -1 the first from the right"),
     ],
 )
 def test_a_mistake_ends_the_run_with_one_line_and_no_traceback(tmp_path, typed, message):
@@ -457,7 +463,15 @@ def test_no_printed_command_has_a_target_behind_the_configuration(text):
         ("the leftmost dog", "the dog", "leftmost"),
         ("the biggest dog", "the dog", "largest"),
         ("the second dog from the left", "the dog", 2),
+        ("the second dog from the right", "the dog", -2),
+        ("all the dogs", "the dogs", "all"),
+        ("both of the dogs", "the dogs", "all"),
+        ("every dog", "dog", "all"),
         ("左边的狗", "狗", "leftmost"),
+        ("从右数第二只狗", "狗", -2),
+        ("所有的狗", "狗", "all"),
+        ("all black dog", "all black dog", "best"),
+        ("each of us", "each of us", "best"),
         ("画面左侧的狗", "狗", "leftmost"),
         ("最大的狗", "狗", "largest"),
         ("the bottom line", "the bottom line", "best"),

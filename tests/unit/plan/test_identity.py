@@ -101,6 +101,8 @@ def test_what_is_not_sure_enough_is_not_there(tmp_path):
         (1, [1, 0]),
         (2, [0, 2]),
         (3, [2, 1]),
+        (-1, [2, 1]),
+        (-3, [1, 0]),
     ],
 )
 def test_one_of_several_is_picked_where_most_are_seen_and_followed(tmp_path, pick, numbers):
@@ -114,7 +116,7 @@ def test_one_of_several_is_picked_where_most_are_seen_and_followed(tmp_path, pic
     assert film.chosen(Region("the dog", "the dog", pick, 1)) == [[n] for n in numbers]
 
 
-@pytest.mark.parametrize(("pick", "numbers"), [("leftmost", [[], [1]]), (2, [[0], [0]])])
+@pytest.mark.parametrize(("pick", "numbers"), [("leftmost", [[], [1]]), (2, [[0], [0]]), (-2, [[], [1]])])
 def test_a_place_or_a_number_is_that_where_most_of_them_are(tmp_path, pick, numbers):
     film = Film(tmp_path, [(62, BLUE, 0.9)], [(60, BLUE, 0.5), (6, RED, 0.9)])
     assert film.chosen(Region("the dog", "the dog", pick, 1)) == numbers
