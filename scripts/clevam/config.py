@@ -119,7 +119,7 @@ class Masks(Section):
     pick: Literal[PICKS] | Annotated[int, AfterValidator(_counts)] = Field(
         "best",
         description="which one, where several are found: the surest, all, by size or place, or a number from the left, "
-        "below 0 from the right; it is followed through the clip. Words in `find` win: the dog on the left, all the dogs",
+        "below 0 from the right; it is followed through the clip. Words in `find` win: the leftmost dog, all the dogs",
     )
     least: NonNegativeInt = Field(0, description="connected parts of fewer pixels are no part of A")
     fill_holes: bool = Field(False, description="what A surrounds is A")
@@ -567,7 +567,7 @@ def validated(kind: type[Section], raw: Mapping[str, Any], where: str) -> Any:
         # Of the ways to write a value, a list that is wrong was not meant as a mapping, nor the other way round.
         meant = [e for e in error.errors() if e["type"] not in ("dict_type", "tuple_type")] or error.errors()
         # Nor was a number meant as a word.
-        meant.sort(key=lambda e: e["type"] == "literal_error" and not isinstance(e["input"], str))
+        meant.sort(key=lambda e: e["type"] == "literal_error" and str(e["input"]).lstrip("-").isdigit())
         lines: dict[str, str] = {}
         for one in meant:
             lines.setdefault(_key(one), f"{where}: {_explain(one, kind)}")
