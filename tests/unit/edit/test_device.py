@@ -1,7 +1,10 @@
 """Which card a job runs on: one that no other job has."""
 
-import subprocess
+import os
+import signal
 import sys
+import tempfile
+from multiprocessing import get_context
 from types import SimpleNamespace
 
 import pytest
@@ -10,37 +13,43 @@ import torch
 from clevam import device
 from clevam.errors import UserError
 
-# A job on another process: it says its card, and ends when its input does.
-JOB = """
-import sys, torch
-from types import SimpleNamespace
-torch.cuda.is_available = lambda: True
-torch.cuda.device_count = lambda: {cards}
-torch.cuda.set_device = lambda card: None
-torch.cuda.get_device_properties = lambda card: SimpleNamespace(uuid=f"card-{{card}}")
-from clevam import device
-print(device.pick_device("auto"), device.pick_device("cuda"), flush=True)
-sys.stdin.read()
-"""
-
 
 class Job:
+    """A job of another process: it says its card, and holds it until it is killed.
+
+    Forked: PyTorch takes seconds to import.
+    """
+
     def __init__(self, cards: int):
-        command = [sys.executable, "-c", JOB.format(cards=cards)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        ours, theirs = os.pipe()
+        self.process = get_context("fork").Process(target=self.work, args=(cards, theirs))
+        self.process.start()
+        os.close(theirs)
+        self.stdout = os.fdopen(ours)
+
+    @staticmethod
+    def work(cards: int, out: int) -> None:
+        sys.stdout = os.fdopen(out, "w", buffering=1)
+        torch.cuda.is_available = lambda: True
+        torch.cuda.device_count = lambda: cards
+        torch.cuda.set_device = lambda card: None
+        torch.cuda.get_device_properties = lambda card: SimpleNamespace(uuid=f"card-{card}")
+        print(device.pick_device("auto"), device.pick_device("cuda"))
+        signal.pause()
 
     def said(self) -> str:
-        return self.process.stdout.readline().strip()
+        return self.stdout.readline().strip()
 
     def end(self) -> None:
         self.process.kill()
-        self.process.communicate()
+        self.process.join()
+        self.stdout.close()
 
 
 @pytest.fixture
 def job(tmp_path, monkeypatch):
     """Start jobs on a machine with locks of its own."""
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     started = []
 
     def start(cards: int) -> Job:
