@@ -88,7 +88,7 @@ $(UV):
 	touch $@ .venv/driver
 
 .tools/pytest: uv.lock | $(UV)
-	$(UV) pip install --quiet --python python3 --target $@ pytest pytest-xdist
+	$(UV) pip install --quiet --python python3 --target $@ pytest pytest-xdist hypothesis
 	touch $@
 
 # Apart from the driver's, which would ask Slurm for its configuration at every start.

@@ -85,12 +85,12 @@ wildcard_constraints:
 
 def local(path):
     """A path of the configuration: seen from the working directory, else from the workflow's own folder."""
-    return path if Path(path).exists() or not (ROOT / path).exists() else str(ROOT / path)
+    return path if os.path.exists(path) or not os.path.exists(ROOT / path) else str(ROOT / path)
 
 
 def existing(path, key):
     """`local(path)`, which must be there."""
-    if not Path(local(path)).exists():
+    if not os.path.exists(local(path)):  # False as well for names that cannot be
         raise UserError(f"{key}: there is no {path}, seen from {Path.cwd()}")
     if "{" in local(path):
         raise UserError(f"{key}: {path}: Snakemake takes braces in a path for a wildcard; rename it")
@@ -102,6 +102,8 @@ def existing_file(path, key):
     found = existing(path, key)
     if Path(found).is_dir():
         raise UserError(f"{key}: {path} is a folder; give the video in it")
+    if not Path(found).is_file():
+        raise UserError(f"{key}: {path} is a pipe or a device; give a file")
     return found
 
 

@@ -16,6 +16,7 @@ from clevam.files import read_json, write_json
 from clevam.orientation import upright, upright_size
 
 EVERY, RIM = 6, 2  # frames between keyframes, pixels of the soft edge
+WORDS = "the square → <b>a green one</b><script>document.title = 'run'</script>"
 LIMITS = {
     "background_psnr": 30.0, "background_ssim": None, "exactness": 1.0, "warp_error_inside": 10.0, "warp_ssim": None,
     "confidence": 0.1, "mask_iou": 0.5,
@@ -130,7 +131,7 @@ def main(folder: Path) -> None:
     measured(folder, source, green, masks, "ball")
     measured(folder, source, blink, masks, "ball.blink")
     write_json(folder / "out/config.json", {})
-    report(folder, {"ball": "the square → <b>a green one</b>", "ball.blink": "the square → one that blinks"})
+    report(folder, {"ball": WORDS, "ball.blink": "the square → one that blinks"})
 
 
 if __name__ == "__main__":

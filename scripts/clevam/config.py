@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import reprlib
 import types
 import typing
 from collections.abc import Mapping
@@ -55,7 +56,7 @@ NAME_RULE = (
 class Section(BaseModel):
     """A mapping of the configuration. Unknown keys are errors at every level."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
 
 class Keyframes(Section):
@@ -66,7 +67,7 @@ class Keyframes(Section):
         "spaced", description="`adaptive`: a new one where too much of the picture is no longer seen in the last"
     )
     every: PositiveInt | None = Field(None, description="every N-th frame of a shot (12 if nothing else is given)")
-    seconds: Annotated[float, Field(gt=0)] | None = Field(None, description="one every s seconds")
+    seconds: Annotated[float, Field(ge=0.001)] | None = Field(None, description="one every s seconds")
     count: PositiveInt | None = Field(None, description="n keyframes, spread evenly over the range")
     frames: list[NonNegativeInt] | None = Field(None, description="just these frame numbers")
     unreached: float = Field(
@@ -144,7 +145,7 @@ class Plan(Section):
         description="`first` keyframe with A in it; `medoid`: the one whose A is most like all others; or a frame",
     )
     margin: float = Field(0.25, ge=0, le=4, description="room around A in the edited crop, as a share of A's size")
-    size: PositiveInt | None = Field(
+    size: Annotated[int, Field(ge=1, le=8192)] | None = Field(
         None, description="short side of the crop inside the model, px, rounded up to what the model can take (its own)"
     )
 
@@ -338,7 +339,7 @@ def _encoder_options(options: dict[str, Any]) -> dict[str, Any]:
         if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
             raise ValueError(f"{name!r} is no name of an encoder's option")
         if not isinstance(value, bool | int | float | str) or not re.fullmatch(r"[\w.,:+-]+", str(value), re.ASCII):
-            raise ValueError(f"{name} should be a number, true, false or a word, not {value!r}")
+            raise ValueError(f"{name} should be a number, true, false or a word, not {reprlib.repr(value)}")
     return options
 
 
@@ -427,7 +428,9 @@ class Runtime(Section):
         "fewer, then `tiling`",
     )
     gpu_share: PositiveInt = Field(
-        1, description="jobs on one GPU at a time; raise it, and `--resources gpu=`, where a card has room for more"
+        1,
+        le=64,
+        description="jobs on one GPU at a time; raise it, and `--resources gpu=`, where a card has room for more",
     )
 
 
@@ -571,7 +574,12 @@ def validated(kind: type[Section], raw: Mapping[str, Any], where: str) -> Any:
         lines: dict[str, str] = {}
         for one in meant:
             lines.setdefault(_key(one), f"{where}: {_explain(one, kind)}")
-        raise UserError("\n".join(lines.values())) from None
+        told, rest = [_cut(line) for line in list(lines.values())[:PROBLEMS]], len(lines) - PROBLEMS
+        raise UserError("\n".join([*told, *([f"{where}: and {rest} more"] if rest > 0 else [])])) from None
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= LENGTH else f"{line[:LENGTH]}…"
 
 
 def _key(error: Mapping[str, Any]) -> str:
@@ -585,6 +593,10 @@ def _path(error: Mapping[str, Any]) -> list[Any]:
     return [p for p in error["loc"] if not (isinstance(p, str) and p.startswith(own))]
 
 
+PROBLEMS, LENGTH = 30, 600  # that are told at once, and the characters of one
+_SHORT = reprlib.Repr()  # of what was given, which may be long, or refer to itself
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 100
+
 _KINDS = {
     "model_type": "should be keys with values",
     "dict_type": "should be keys with values",
@@ -596,6 +608,7 @@ _KINDS = {
     "int_parsing": "should be a whole number",
     "int_from_float": "should be a whole number",
     "bool_parsing": "should be true or false",
+    "finite_number": "should be a number that is not infinite",
     "too_short": "should not be empty",
     "too_long": "has too many values",
 }
@@ -615,11 +628,11 @@ def _explain(error: Mapping[str, Any], whole: type[Section]) -> str:
         return f"{key} is missing"
     if kind == "value_error":
         return f"{key}: {error['ctx']['error']}"
-    if path[-1] == "[key]" and kind.startswith("string"):
+    if path[-1:] == ["[key]"] and kind.startswith("string"):
         return f"{key.removesuffix('.[key]')}: {NAME_RULE}"
     message = _KINDS.get(kind) or error["msg"].replace("Input should", "should")
     hint = _nearest(error)
-    return f"{key.removesuffix('.[key]')}: {message}, not {error['input']!r}{hint}"
+    return f"{key.removesuffix('.[key]')}: {message}, not {_SHORT.repr(error['input'])}{hint}"
 
 
 def _nearest(error: Mapping[str, Any]) -> str:

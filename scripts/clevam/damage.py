@@ -41,6 +41,11 @@ def is_cut_off(path: str | Path) -> bool:
             return (_segment_end(file) or 0) > size
         if head[:1] == head[188:189] == b"\x47":
             return size % 188 != 0
+        if head[:4] == b"RIFF":  # avi, webp
+            return int.from_bytes(head[4:8], "little") + 8 > size
+        if head[:4] == b"GIF8":
+            file.seek(-1, os.SEEK_END)
+            return file.read() != b";"
         return False
 
 

@@ -2,7 +2,13 @@
 
 
 class UserError(Exception):
-    """Something the user can mend. The message is one line: what is wrong, where, and the cure."""
+    """Something the user can mend. The message is one line: what is wrong, where, and the cure.
+
+    Of names and words in it, what is not to be seen is shown as an escape: it could tell a terminal what to do.
+    """
+
+    def __str__(self) -> str:
+        return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in super().__str__())
 
 
 def reason(error: Exception) -> str:

@@ -1,5 +1,6 @@
 """Keyframes and label maps as PNG files."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,9 @@ from PIL import Image
 
 from clevam.errors import UserError
 from clevam.files import replacing
+
+# What a picture may be. Not what others decode: for an EPS, Pillow would start Ghostscript.
+KINDS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF")
 
 
 def read_rgb(path: str | Path, size: tuple[int, int] | None = None) -> np.ndarray:
@@ -69,14 +73,23 @@ def write_labels(path: str | Path, labels: np.ndarray, regions: int) -> None:
 
 
 def _open(path: str | Path, size: tuple[int, int] | None) -> Image.Image:
+    """Nothing is decoded of a picture that is too large, or of another size than it should be."""
+    if not Path(path).exists():
+        raise UserError(f"{path}: no such picture")
     try:
-        with Image.open(path) as image:
+        if not Path(path).is_file():  # a pipe would be waited for
+            raise OSError
+        with warnings.catch_warnings(action="error", category=Image.DecompressionBombWarning):
+            image = Image.open(path, formats=KINDS)
+        with image:
+            if size and image.size != tuple(size):
+                found, wanted = ("x".join(map(str, s)) for s in (image.size, size))
+                raise UserError(f"{path}: is {found}, but the upright video is {wanted}")
             image.load()
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such picture") from None
-    except OSError:  # of another kind, or cut off
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        raise UserError(f"{path}: has more than {Image.MAX_IMAGE_PIXELS:,} pixels; make it smaller") from None
+    except (UserError, MemoryError):
+        raise
+    except Exception:  # of another kind, cut off, or damaged in one of many ways
         raise UserError(f"{path}: not a picture that can be read; save it as PNG") from None
-    if size and image.size != tuple(size):
-        found, wanted = ("x".join(map(str, s)) for s in (image.size, size))
-        raise UserError(f"{path}: is {found}, but the upright video is {wanted}")
     return image

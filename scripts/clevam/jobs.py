@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, reduce
 from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from clevam.config import (
 from clevam.errors import UserError
 
 _PRESETS = Path(__file__).resolve().parents[2] / "config" / "presets"
+TRIALS = 1000  # of one edit, at most
 WORDS = ("find", "replace", "box", "subject")  # what is said of a region
 WHOLE = ("*", "background")  # what is found without being looked for: the whole frame, behind all other regions
 
@@ -152,6 +154,8 @@ def _tried(sweep: dict[str, list], variants: list[tuple[str, Variant]]) -> Itera
 
     The name of such a job says its values, so that a sweep that grows keeps what it has.
     """
+    if (count := prod(map(len, sweep.values()))) > TRIALS:
+        raise UserError(f"sweep: {count:,} combinations of values are too many; give {TRIALS:,} at most")
     for job, variant in variants:
         yield job, variant, None
         for values in product(*sweep.values()) if sweep else ():

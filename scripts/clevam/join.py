@@ -13,9 +13,10 @@ import ffmpeg
 from clevam.encode import fed
 from clevam.errors import UserError
 from clevam.files import replacing
-from clevam.video import file_url
+from clevam.video import KINDS, file_url, opened
 
 FORMATS = {"mp4": "mp4", "mov": "mov", "mkv": "matroska"}  # ffmpeg's name of each container
+FINE = 90_000  # ticks a second at least of the clock by which an mp4's tracks begin; by default it has 1000
 _TEXT_SUBTITLES = {"ass", "ssa", "subrip", "srt", "text", "webvtt"}
 
 
@@ -32,7 +33,7 @@ def join(stretches: Sequence[str], target: str, *, source: str, index: dict) -> 
         raise UserError(f"{Path(stretches[0]).parent} is damaged, delete that folder and run again")
     with replacing(target) as part, av.open(file_url(stretches[0])) as first:
         picture = first.streams.video[0]
-        _check(container, picture, source)
+        _check(container, picture, source, index)
         form = next(form for form in FORMATS.values() if _holds(form, picture))
         job = _job(part, source, index, container, form, picture.codec_context.name)
         # In fragments, of which each is complete, a file can be read while it is written.
@@ -76,9 +77,11 @@ def _job(target: Path, source: str, index: dict, container: str, form: str, code
     facts = index["stream"]
     # Rotation is a tag: frames stay as they are stored, and the tag is put back.
     pipe = ffmpeg.input("pipe:0", format=form, display_rotation=facts["rotation"], **facts["hdr"])
-    original = ffmpeg.input(file_url(source), **({"fflags": "+discardcorrupt"} if index["damage"] else {}))
+    original = ffmpeg.input(file_url(source), format_whitelist=KINDS, **_reading(index))
     subtitles = _subtitles(source, container)
-    streams = [pipe["v:0"], original["a?"], *(original[f"s:{k}"] for k in subtitles)]
+    sounds = [original[f"a:{k}"] for k in _sounds(source, index)]
+    no_other = original["a:999?"]  # an input that gives no stream would be left out, and its tags with it
+    streams = [pipe["v:0"], *sounds, *(original[f"s:{k}"] for k in subtitles), no_other]
     options = {"c": "copy", "map_metadata": 1, "map_chapters": 1, "loglevel": "warning"}
     options |= {f"c:s:{n}": codec for n, codec in enumerate(subtitles.values())}
     # Codecs that do not say it themselves leave it to the container.
@@ -101,14 +104,16 @@ def _job(target: Path, source: str, index: dict, container: str, form: str, code
 
 
 def _ticks(facts: dict) -> dict[str, str]:
-    """The option that gives an mp4 the clock of the source."""
-    return {"video_track_timescale": str(facts["time_base"][1])}
+    """The options that give an mp4 the clock of the source, and a finer one, a multiple, by which its tracks begin."""
+    ticks = facts["time_base"][1]
+    return {"video_track_timescale": str(ticks), "movie_timescale": str(ticks * -(-FINE // ticks))}
 
 
-def _check(container: str, picture: av.VideoStream, source: str) -> None:
+def _check(container: str, picture: av.VideoStream, source: str, index: dict) -> None:
     """Raise UserError if the container cannot hold the picture, or the source's sound."""
-    with av.open(file_url(source)) as original:
-        sounds = [(stream, "the sound of the source") for stream in original.streams.audio if stream.codec_context]
+    with opened(source) as original:
+        heard = [original.streams.audio[k] for k in _sounds(source, index)]
+        sounds = [(stream, "the sound of the source") for stream in heard if stream.codec_context]
         for stream, what in [(picture, "what encode.codec writes"), *sounds]:
             able = [name for name, form in FORMATS.items() if name == "mkv" or _holds(form, stream)]
             if container not in able:
@@ -127,10 +132,22 @@ def _holds(form: str, stream: av.stream.Stream) -> bool:
         return True
 
 
+def _sounds(source: str, index: dict) -> list[int]:
+    """The numbers of the source's sound tracks that have any; of a damaged file, some are but named."""
+    with opened(source, **_reading(index)) as original:
+        tracks = [stream.codec_context for stream in original.streams.audio]
+    return [k for k, context in enumerate(tracks) if context is None or context.sample_rate]
+
+
+def _reading(index: dict) -> dict[str, str]:
+    """Options for reading the source: of a damaged one, only whole packets."""
+    return {"fflags": "+discardcorrupt"} if index["damage"] else {}
+
+
 def _subtitles(source: str, container: str) -> dict[int, str]:
     """The source's subtitles that the container can hold, {number: codec}; pictures of text go into mkv only."""
     kept = {}
-    with av.open(file_url(source)) as original:
+    with opened(source) as original:
         for k, stream in enumerate(original.streams.subtitles):
             name = stream.codec_context.name if stream.codec_context else "unknown"
             if container == "mkv":

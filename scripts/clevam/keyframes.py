@@ -1,10 +1,13 @@
 """Which frames are edited: shots, keyframes and blocks of a video, written down in index.json."""
 
+import math
+import shlex
 import sys
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import av
@@ -21,23 +24,26 @@ from clevam.orientation import upright, upright_size
 
 def index(
     path: str, target: str, *, method: dict, cut_threshold: float, span: list[float] | None, strict: bool, block: int,
-    adaptive: Any = None,
+    adaptive: Any = None, limits: Mapping[str, float] = MappingProxyType({}),
 ) -> None:  # fmt: skip
     """Write index.json for the video at `path`.
 
     method: one of {"every": frames}, {"seconds": s}, {"count": n}, {"frames": [...]}; span: [start, end] in seconds or
     None for all; strict: raise UserError if the file is damaged; block: frames per block; adaptive: instead of the
-    method, an adaptive.Adaptive, which has seen nothing yet. The index holds `source` {path, size, sha256}, `stream`
+    method, an adaptive.Adaptive, which has seen nothing yet; limits: `frames` and `seconds` of the video and `pixels`
+    of a frame, at most (config.Limits); beyond is a UserError. The index holds `source` {path, size, sha256}, `stream`
     (video.probe, with the `upright` [width, height]), `pts` of every frame in units of the stream's time base, `shots`
     as [first, last] frames, `segments` (the parts of shots inside the span), `keyframes` as six-digit frame numbers,
     `reach`: of each that `adaptive` chose the pixels by which things move until the next, `blocks`: for every block
     that holds frames of a segment, its keyframes, and `damage`: None or {last_good, the time in seconds of the last
     frame before it, and reason}.
     """
-    facts = video.probe(path)
+    facts = video.probe(path, **{key: limits[key] for key in limits if key == "pixels"})
 
     def watch(pts: list[int], frame: av.VideoFrame, cut: bool) -> None:
-        if adaptive and within(span, video.seconds(pts[:1] + pts[-1:], facts)[1]):
+        length = video.seconds(pts[:1] + pts[-1:], facts)[1]
+        _check_limits(path, len(pts), length, limits)
+        if adaptive and within(span, length):
             adaptive.see(len(pts) - 1, frame, facts, cut)
 
     pts, shots, troubles = scan(path, cut_threshold, watch)
@@ -67,6 +73,15 @@ def index(
     )
 
 
+def _check_limits(path: str, frames: int, length: float, limits: Mapping[str, float]) -> None:
+    """Raise UserError for more frames, or a longer time in seconds, than is allowed."""
+    for key, value in {"frames": frames, "seconds": length}.items():
+        if value > limits.get(key, math.inf):
+            raise UserError(
+                f"{path}: goes on beyond limits.{key}, {limits[key]:,}: give a part of it, or raise limits.{key}"
+            )
+
+
 def scan(
     path: str, cut_threshold: float, watch: Callable[[list[int], av.VideoFrame, bool], None] = lambda *_: None
 ) -> tuple[list[int], list[list[int]], list[Trouble]]:
@@ -75,26 +90,37 @@ def scan(
     watch: is shown the times so far, each frame, and whether a shot begins with it.
     """
     detector = ContentDetector(threshold=cut_threshold, min_scene_len=1)
-    pts, cuts, troubles = [], [], []
+    pts, cuts, troubles, first = [], [], [], None
     for frame in tqdm(video.decoded(path, troubles), desc="keyframes: scan", unit="frame"):
         i = len(pts)
         # Where data are missing, a decoder may put frames at times that are over.
         if troubles and pts and (frame.pts is None or frame.pts <= pts[-1]):
             continue
         video.check(frame, path)
-        if frame.pts is None:
+        first = first or video.shape(frame)
+        if video.shape(frame) != first:
             raise UserError(
-                f"{path}: frame {i} has no time; repair with `ffmpeg -fflags +genpts -i {path} -c copy new.mkv`"
+                f"{path}: frame {i} is of another size or format than the first; make them one: "
+                f"`ffmpeg -i {shlex.quote(path)} -c:v libx264 -crf 12 -c:a copy new.mkv`"
             )
+        if frame.pts is None:
+            cure = f"`ffmpeg -fflags +genpts -i {shlex.quote(path)} -c copy new.mkv`"
+            raise UserError(f"{path}: frame {i} has no time; repair with {cure}")
         pts.append(frame.pts)
-        small = frame.reformat(width=256, height=max(16, 256 * frame.height // frame.width), format="bgr24")
+        small = video.REFORMATTER.reformat(frame, width=256, height=_height(frame), format="bgr24")
         # The rate is a formality here: frames are counted, never timed.
         cuts += [c.frame_num for c in detector.process_frame(FrameTimecode(i, fps=25.0), small.to_ndarray())]
         watch(pts, frame, cuts[-1:] == [i])
     if any(b <= a for a, b in pairwise(pts)):
-        raise UserError(f"{path}: its frames' times do not increase; repair with `ffmpeg -i {path} -c:v ffv1 new.mkv`")
+        cure = f"`ffmpeg -i {shlex.quote(path)} -c:v ffv1 new.mkv`"
+        raise UserError(f"{path}: its frames' times do not increase; repair with {cure}")
     starts = [0, *sorted(set(cuts) - {0})]
     return pts, [[a, b - 1] for a, b in pairwise([*starts, len(pts)])], troubles
+
+
+def _height(frame: av.VideoFrame) -> int:
+    """Of a small picture, 256 pixels wide; what is very tall is made less so."""
+    return min(max(16, 256 * frame.height // frame.width), 1024)
 
 
 def damage_of(troubles: list[Trouble], pts: list[int], times: list[float]) -> dict | None:
@@ -135,7 +161,7 @@ def choose(segments: list[list[int]], times: list[float], method: dict) -> list[
     elif kind == "seconds":
         picked = {i for segment in segments for i in _spaced(segment, times, value)}
     elif kind == "count":
-        picked = {inside[round(k)] for k in np.linspace(0, len(inside) - 1, value)}
+        picked = {inside[round(k)] for k in np.linspace(0, len(inside) - 1, min(value, len(inside)))}
     else:
         if missing := sorted(set(value) - set(inside)):
             raise UserError(

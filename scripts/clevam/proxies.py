@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+from av.video.reformatter import VideoReformatter
 from PIL import Image
 
 SIDE, SMALL, THUMB = 640, 384, 320  # pixels of the longer side of a video, of one of less detail, and of a picture
@@ -46,14 +47,14 @@ def video(path: Path, facts: dict, seconds: float, rate: int = RATE) -> Iterator
     }
     base = Fraction(*facts["time_base"])
     with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
-        stream = None
+        stream, reformatter = None, VideoReformatter()  # one for all: each has threads of its own
 
         def write(picture: np.ndarray, pts: int) -> None:
             nonlocal stream
             if stream is None:
                 stream = _stream(container, picture.shape[1::-1], Fraction(*facts["rate"]), base, options)
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
-            frame = frame.reformat(format="yuv420p", dst_colorspace=1, dst_color_range=1)
+            frame = reformatter.reformat(frame, format="yuv420p", dst_colorspace=1, dst_color_range=1)
             frame.pts, frame.time_base = pts, base
             container.mux(stream.encode(frame))
 

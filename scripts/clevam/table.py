@@ -35,7 +35,7 @@ def read(path: str, text: Container[str]) -> dict[str, dict[str, Any]]:
         for key, cell in given.items():
             try:
                 put(videos[name], key.split("."), cell if key in text else yaml.safe_load(cell))
-            except (yaml.YAMLError, TypeError):
+            except (yaml.YAMLError, TypeError, ValueError, RecursionError):
                 raise ValueError(f"{path}, line {number}: {key}: {cell!r} cannot be understood") from None
     return videos
 

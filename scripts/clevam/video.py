@@ -11,18 +11,28 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from clevam import hdr
 from clevam.damage import Trouble, hint, is_cut_off
 from clevam.errors import UserError
 from clevam.yuv import Format, to_rgb, to_uint8
 
+# What a video may be (ffmpeg's names). Not what names other files to be read: playlists, scripts, patterns of pictures.
+KINDS = (
+    "mov,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,vvc,av1,obu,ivf,ogg,flv,asf,nut,rm,mxf,gxf,dv,wtv,"
+    "yuv4mpegpipe,mjpeg,gif,apng,webp,png_pipe,jpeg_pipe,bmp_pipe,tiff_pipe,webp_pipe"
+)
+PIXELS = 1 << 26  # of a frame, where nothing else is said: 8192x8192
+
+REFORMATTER = VideoReformatter()  # a frame's own has threads of its own, which live until they are collected: hundreds
+
 # Codecs with a frame for every packet, unless it is interlaced. Others have frames that are never shown.
 _FRAME_PER_PACKET = {"h264", "hevc"}
 
 
-def probe(path: str | Path) -> dict:
-    """The facts of the first video stream, as plain values.
+def probe(path: str | Path, pixels: int = PIXELS) -> dict:
+    """The facts of the first video stream, as plain values. pixels: of a frame, at most.
 
     codec; width and height as stored; rotation in degrees counter-clockwise to stand upright; sample_aspect [n, d];
     pix_fmt as stored; format, the planar YUV format that frames are read in, with its bits and chroma [x, y] (luma
@@ -30,16 +40,19 @@ def probe(path: str | Path) -> dict:
     rate, the average in frames per second, and time_base, both [n, d]; hdr (hdr.static).
     Raises UserError if there is no video to read.
     """
-    with _open(path) as container:
+    with opened(path) as container:
         stream = _picture(container, path)
+        context, aspect = stream.codec_context, stream.sample_aspect_ratio or Fraction(1)
+        _check_size(path, (context.width, context.height), aspect, pixels)  # before one is decoded
         frame = next(_decoded(container, stream, []), None)
         if frame is None:
             raise UserError(f"{path}: no frame can be decoded{hint(path)}")
-        context, stored = stream.codec_context, frame.format.name
+        _check_size(path, (frame.width, frame.height), aspect, pixels)
+        stored = frame.format.name
         form = av.VideoFormat(working_format(stored), frame.width, frame.height)
         rgb = frame.format.is_rgb  # read as BT.709 in the limited range
         color_range = 1 if rgb else int(context.color_range)
-        aspect, rate = stream.sample_aspect_ratio or 1, stream.average_rate or 25
+        rate = stream.average_rate or 25
         return {
             "codec": context.name,
             "width": frame.width,
@@ -73,6 +86,16 @@ def check(frame: av.VideoFrame, path: str | Path) -> None:
     raise UserError(f"{path}: {fault}: `{command}`")
 
 
+def _check_size(path: str | Path, size: tuple[int, int], aspect: Fraction, pixels: int) -> None:
+    """Raise UserError if a frame of that size has too many pixels once they are square (orientation.upright_size)."""
+    count = round(size[0] * size[1] * max(aspect, 1 / aspect))
+    if count > pixels:
+        raise UserError(
+            f"{path}: a frame has {count:,} pixels, limits.pixels is {pixels:,}: "
+            "scale the video down, or raise the limit"
+        )
+
+
 def _mirrored(frame: av.VideoFrame) -> bool:
     """Whether the frame's display matrix does more than to turn it."""
     matrix = frame.side_data.get("DISPLAYMATRIX")
@@ -80,6 +103,11 @@ def _mirrored(frame: av.VideoFrame) -> bool:
         return False
     a, b, _, c, d, *_ = struct.unpack("=9i", bytes(matrix))
     return a * d < b * c
+
+
+def shape(frame: av.VideoFrame) -> tuple[int, int, str]:
+    """What all frames of a video have in common: width, height and working format."""
+    return frame.width, frame.height, working_format(frame.format.name)
 
 
 def working_format(pix_fmt: str) -> str:
@@ -118,7 +146,7 @@ def frames(path: str | Path, first: int = 0, last: int | None = None, index: dic
 
 def decoded(path: str | Path, troubles: list[Trouble]) -> Iterator[av.VideoFrame]:
     """Every frame that can be had, in presentation order; what cannot is added to `troubles`."""
-    with _open(path) as container:
+    with opened(path) as container:
         yield from _decoded(container, _picture(container, path), troubles)
     if is_cut_off(path):
         troubles.append(Trouble(None, "the file is cut off"))
@@ -190,7 +218,7 @@ def _ways(path: str | Path, index: dict, first: int) -> Iterator[Iterator[av.Vid
 
 def _sought(path: str | Path, time: int | None) -> Iterator[av.VideoFrame]:
     """Frames from the start, or from a key frame before `time` on, as far as all is well."""
-    with _open(path) as container, suppress(av.FFmpegError):
+    with opened(path) as container, suppress(av.FFmpegError):
         stream = _picture(container, path)
         stream.thread_type = "AUTO"
         if time is not None:
@@ -203,9 +231,9 @@ def planes(frame: av.VideoFrame, facts: dict) -> list[np.ndarray]:
     if working_format(frame.format.name) == frame.format.name.replace("yuvj", "yuv"):
         source = frame
     elif frame.format.is_rgb:
-        source = frame.reformat(format=facts["format"], dst_colorspace=1, dst_color_range=1)
+        source = REFORMATTER.reformat(frame, format=facts["format"], dst_colorspace=1, dst_color_range=1)
     else:
-        source = frame.reformat(format=facts["format"])
+        source = REFORMATTER.reformat(frame, format=facts["format"])
     dtype = np.dtype(np.uint8 if facts["bits"] == 8 else np.uint16)
     return [
         np.frombuffer(p, dtype).reshape(p.height, p.line_size // dtype.itemsize)[:, : p.width] for p in source.planes
@@ -233,7 +261,7 @@ def luma8(frame: av.VideoFrame, facts: dict) -> np.ndarray:
 def gray8(frame: av.VideoFrame, facts: dict) -> np.ndarray:
     """The brightness of a frame on the full scale from black 0 to white 255, uint8 [H, W] as stored."""
     if facts["pix_fmt"].startswith("gray"):
-        return frame.to_ndarray(format="gray")
+        return REFORMATTER.reformat(frame, format="gray").to_ndarray()
     offset, span, _ = Format.of(facts).scale
     return to_uint8((planes(frame, facts)[0] - np.float32(offset)) / np.float32(span))
 
@@ -254,12 +282,17 @@ def file_url(path: str | Path) -> str:
     return f"file:{path}"
 
 
-def _open(path: str | Path) -> av.container.InputContainer:
+def opened(path: str | Path, **options: str) -> av.container.InputContainer:
+    """A video file, to be read with ffmpeg's options. Raises UserError if it is none."""
+    if Path(path).exists() and not Path(path).is_file():
+        raise UserError(f"{path}: not a video that can be read (it is a folder, a pipe or a device)")
     try:
-        return av.open(file_url(path))
+        return av.open(file_url(path), options={"format_whitelist": KINDS, **options}, metadata_errors="replace")
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
-    except (av.FFmpegError, IsADirectoryError) as error:
+    except av.ArgumentError:
+        raise UserError(f"{path}: not a video that can be read (of no kind that is known here){hint(path)}") from None
+    except (av.FFmpegError, OSError) as error:
         raise UserError(f"{path}: not a video that can be read ({error.strerror}){hint(path)}") from None
 
 

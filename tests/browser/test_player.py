@@ -42,7 +42,10 @@ def test_it_opens_from_a_file_at_the_first_frame(player):
 
 
 def test_words_of_the_user_are_text(player):
-    expect(player.locator("[role=radio][data-edit='0']")).to_contain_text("<b>a green one</b>")
+    said = "<b>a green one</b><script>document.title = 'run'</script>"
+    expect(player.locator("[role=radio][data-edit='0']")).to_contain_text(said)
+    assert player.title() != "run"
+    assert player.locator("b:text('a green one')").count() == 0
 
 
 def test_the_divider_is_dragged_and_parts_source_and_edit(player):

@@ -1,5 +1,6 @@
 """What users bring that is broken, damaged or oddly named: one clear line, and nothing lost."""
 
+import os
 from pathlib import Path
 
 import av
@@ -185,11 +186,16 @@ def test_what_is_no_video_is_told_in_one_line_each_and_leaves_nothing(tmp_path):
         ("gone.mp4", "there is no gone.mp4"),
         ("folder", "folder is a folder; give the video in it"),
         ("{a}.mp4", "{a}.mp4: Snakemake takes braces in a path for a wildcard; rename it"),
+        ("pipe", "pipe is a pipe or a device; give a file"),
+        ("loop", "there is no loop"),
+        ("a" * 300, "there is no aaa"),
     ],
 )
 def test_a_path_that_is_no_file_stops_the_run_with_one_line(tmp_path, path, message):
     (tmp_path / "folder").mkdir()
     (tmp_path / "{a}.mp4").touch()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to("loop")
     said = Project(tmp_path, {"videos": {"v": {"path": path, "find": "a", "replace": "b", "box": BOX}}})()
     assert said.status == 1
     (error,) = errors(said.text)

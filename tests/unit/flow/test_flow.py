@@ -1,7 +1,9 @@
 """Motion between frames and keyframes: what is measured, what is stored, and what is made of it."""
 
+import gzip
 import subprocess
 import sys
+from io import BytesIO
 from pathlib import Path
 
 import cv2
@@ -13,6 +15,7 @@ from clevam.errors import UserError
 from clips import write_clip
 from conftest import index_of
 from world import Scene
+from zoo import cut, flipped
 
 SIZE = (180, 320)
 
@@ -477,6 +480,34 @@ def test_a_scene_takes_less_than_a_byte_per_pixel_and_direction(tmp_path):
     (first,), (last,) = flow.between([gray(scene, t) for t in (0, 6, 12)], flow.Dis("medium"))
     flow.write(tmp_path / "f.npy.gz", first, last)
     assert (tmp_path / "f.npy.gz").stat().st_size < 2 * SIZE[0] * SIZE[1]
+
+
+def test_wrong_bits_in_a_file_are_noticed(tmp_path):
+    flow.write(tmp_path / "000003.npy.gz", uniform(1, 2, (16, 24)))
+    whole = (tmp_path / "000003.npy.gz").read_bytes()
+    ((expected, _),) = flow.read(tmp_path / "000003.npy.gz", [0, 0, 24, 16])
+    refused = 0
+    for data in (*flipped(whole, 200, seed=7), *cut(whole, 20)):
+        (tmp_path / "000003.npy.gz").write_bytes(data)
+        try:
+            ((found, _),) = flow.read(tmp_path / "000003.npy.gz", [0, 0, 24, 16])
+            assert np.array_equal(found, expected)  # what is wrong is in the header, and read by nobody
+        except UserError:
+            refused += 1
+    assert refused > 150
+
+
+def test_a_file_with_code_in_it_is_refused_and_not_run(tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return open, (str(tmp_path / "sprung"), "w")
+
+    arrays = BytesIO()
+    np.save(arrays, np.array([Trap()]), allow_pickle=True)
+    (tmp_path / "000003.npy.gz").write_bytes(gzip.compress(arrays.getvalue()))
+    with pytest.raises(UserError, match="000003.npy.gz: missing or damaged; delete the folder"):
+        flow.read(tmp_path / "000003.npy.gz", [0, 0, 24, 16])
+    assert not (tmp_path / "sprung").exists()
 
 
 @pytest.mark.parametrize(

@@ -221,8 +221,27 @@ def test_a_file_that_is_cut_in_the_table_of_a_fragment_is_known(whole, tmp_path)
         (b"\x1a\x45\xdf\xa3\x81\0" + b"\x18\x53\x80\x67\x841234", False),
         (b"\x1a\x45\xdf\xa3\x81\0" + b"\x18\x53\x80\x67\x40\x051234", True),
         (b"\x1a\x45\xdf\xa3\x81\0" + b"\x18\x53\x80\x67\x01\xff\xff\xff\xff\xff\xff\xff1234", False),
+        (b"RIFF\x08\0\0\0AVI 1234", False),
+        (b"RIFF\x09\0\0\0AVI 1234", True),
+        (b"GIF89a1234;", False),
+        (b"GIF89a1234", True),
     ],
-    ids=["short", "short cut", "long", "long cut", "to the end", "junk", "mov", "mkv", "mkv cut", "mkv unknown"],
+    ids=[
+        "short",
+        "short cut",
+        "long",
+        "long cut",
+        "to the end",
+        "junk",
+        "mov",
+        "mkv",
+        "mkv cut",
+        "mkv unknown",
+        "avi",
+        "avi cut",
+        "gif",
+        "gif cut",
+    ],
 )
 def test_a_container_tells_its_length(tmp_path, data, is_cut):
     (tmp_path / "file").write_bytes(data)

@@ -1,6 +1,11 @@
 """images.py: keyframes and label maps as PNG files."""
 
+import os
+import random
+import struct
+import subprocess
 import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +119,63 @@ def test_no_file_is_left_open(tmp_path):
         with pytest.raises(UserError):
             images.read_labels(path, 1, (9, 9))
     assert caught == []
+
+
+@pytest.mark.parametrize("read", READERS, ids=["rgb", "labels"])
+def test_what_is_no_file_is_not_waited_for(tmp_path, read):
+    os.mkfifo(tmp_path / "m.png")
+    with pytest.raises(UserError, match=r"m\.png: not a picture that can be read; save it as PNG"):
+        read(tmp_path / "m.png")
+
+
+@pytest.mark.parametrize("read", READERS, ids=["rgb", "labels"])
+@pytest.mark.parametrize("size", [(10_000, 10_000), (50_000, 50_000)])
+def test_a_picture_that_unpacks_to_more_than_is_sane_is_never_decoded(tmp_path, read, size, monkeypatch):
+    Image.new("L", (4, 3)).save(tmp_path / "m.png")
+    data = bytearray((tmp_path / "m.png").read_bytes())
+    data[16:24] = struct.pack(">II", *size)
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    (tmp_path / "m.png").write_bytes(data)
+    monkeypatch.setattr(Image.Image, "load", lambda image: pytest.fail("it is decoded"))
+    with pytest.raises(UserError, match=r"m\.png: has more than 89,478,485 pixels; make it smaller"):
+        read(tmp_path / "m.png")
+
+
+def test_a_picture_of_another_size_is_not_decoded(tmp_path, monkeypatch):
+    Image.new("L", (40, 30)).save(tmp_path / "m.png")
+    monkeypatch.setattr(Image.Image, "load", lambda image: pytest.fail("it is decoded"))
+    with pytest.raises(UserError, match="is 40x30, but the upright video is 4x3"):
+        images.read_rgb(tmp_path / "m.png", (4, 3))
+
+
+def test_no_picture_starts_a_program(tmp_path, monkeypatch):
+    """Pillow would have Ghostscript draw an EPS, by whatever name."""
+    monkeypatch.setattr(subprocess, "Popen", lambda *args, **_: pytest.fail(f"{args} is started"))
+    head = "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n"
+    (tmp_path / "m.png").write_text(head + "showpage\n%%EOF\n")
+    with Image.open(tmp_path / "m.png") as image:
+        assert image.format == "EPS"
+    with pytest.raises(UserError, match=r"m\.png: not a picture that can be read; save it as PNG"):
+        images.read_rgb(tmp_path / "m.png")
+
+
+@pytest.mark.parametrize("read", READERS, ids=["rgb", "labels"])
+def test_wrong_bits_in_a_picture_are_an_error_or_another_picture(tmp_path, read):
+    Image.effect_noise((40, 30), 90).save(tmp_path / "whole.png")
+    whole, rng = (tmp_path / "whole.png").read_bytes(), random.Random(7)
+    outcomes = set()
+    for _ in range(300):
+        data = bytearray(whole)
+        for _ in range(rng.choice((1, 4, 32))):
+            data[rng.randrange(8, len(data) if rng.random() < 0.5 else 80)] ^= 1 << rng.randrange(8)
+        (tmp_path / "m.png").write_bytes(data[: rng.choice((len(data), len(data), rng.randrange(len(data))))])
+        try:
+            read(tmp_path / "m.png")
+            outcomes.add("read")
+        except UserError as error:
+            assert "\n" not in str(error)
+            outcomes.add("refused")
+    assert "refused" in outcomes
 
 
 def test_a_label_above_the_number_of_regions_is_no_silent_empty_mask(tmp_path):

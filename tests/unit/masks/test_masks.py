@@ -19,6 +19,7 @@ from clevam.finder import Finder
 from clevam.segmenter import Segmenter
 from clevam.shapes import Tools
 from conftest import noise
+from zoo import cut, flipped
 
 LEFT, RIGHT = np.s_[8:40, 4:28], np.s_[8:40, 36:60]
 
@@ -389,3 +390,30 @@ def test_a_model_that_cannot_be_loaded_leaves_no_folder(tmp_path, models):
 def test_other_ways_to_a_mask_do_not_wait_for_torch():
     code = "import sys; from clevam import candidates, locate; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_wrong_bits_in_candidates_are_noticed(tmp_path):
+    rng = np.random.default_rng(0)
+    found = candidates.Candidates.certain({0: rng.random((24, 32)) < 0.5, 1: rng.random((24, 32)) < 0.5}, (24, 32))
+    candidates.write(tmp_path / "a.npz", found)
+    whole, refused = (tmp_path / "a.npz").read_bytes(), 0
+    for data in (*flipped(whole, 200, seed=7), *cut(whole, 20)):
+        (tmp_path / "a.npz").write_bytes(data)
+        try:
+            again = candidates.read(tmp_path / "a.npz")
+            assert all(np.array_equal(getattr(again, key), getattr(found, key)) for key in candidates.KEYS)
+        except UserError:
+            refused += 1
+    assert refused > 150
+
+
+def test_candidates_with_code_in_them_are_refused_and_not_run(tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return open, (str(tmp_path / "sprung"), "w")
+
+    trap = np.array([Trap()])
+    np.savez(tmp_path / "a.npz", **dict.fromkeys((*candidates.KEYS, "size"), trap))
+    with pytest.raises(UserError, match=r"a\.npz: missing or damaged; delete the folder"):
+        candidates.read(tmp_path / "a.npz")
+    assert not (tmp_path / "sprung").exists()
