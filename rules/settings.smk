@@ -528,10 +528,11 @@ def hand_settings(stage, name, idx):
 
 # Copies, never links: painting over a link would change the block's own picture.
 HAND_OUT = """
-if [ ! -d {input.made:q} ]; then cp {input.made:q} {output:q}
-elif [ -f {input.made:q}/{wildcards.idx:q}.png ]; then cp {input.made:q}/{wildcards.idx:q}.png {output:q}
+if [ ! -d {input.made:q} ]; then cp {input.made:q} {output:q}.part
+elif [ -f {input.made:q}/{wildcards.idx:q}.png ]; then cp {input.made:q}/{wildcards.idx:q}.png {output:q}.part
 else echo error: {input.made:q} is damaged, delete that folder and run again >&2; exit 1
 fi
+mv {output:q}.part {output:q}
 """
 
 
