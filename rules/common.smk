@@ -133,7 +133,7 @@ def code(script, env, *others):
 
 @cache
 def read_cached(path, mtime):
-    return read_json(path)
+    return or_stop(read_json, path)
 
 
 def read(checkpoint_output):

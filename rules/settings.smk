@@ -641,7 +641,7 @@ def edited_of(job, wildcards):
     files = [*pictures("masks", find, video), *blocks("masks", find, video), *pictures("edited", job, video)]
     files += [*made_of(job), *stretches(job), result_of(job)]
     if RESOLVED.report.enabled:
-        files += [f"work/report/{job}", f"report/{video}/index.html"]
+        files += [f"work/report/{job}", *(f"report/{video}/{name}" for name in ("index.html", "metrics.json"))]
     return files
 
 
@@ -671,7 +671,8 @@ def summaries():
     """What is written over all clips."""
     if not RESOLVED.report.enabled:
         return []
-    return ["report/summary.html", *(["work/report/passed"] if RESOLVED.report.strict else [])]
+    pages = ["report/summary.html", "report/summary.tsv"]
+    return pages + ["work/report/passed"] * RESOLVED.report.strict
 
 
 def page_code(script):

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TextIO
 
 from clevam.errors import UserError
-from clevam.files import discard
+from clevam.files import discard, is_whole
 
 STATE = Path(".snakemake")
+STAMP = ".snakemake_timestamp"  # which Snakemake puts into every folder that a job has finished
 RUN, JOBS = STATE / "clevam.run", STATE / "clevam.jobs"
 
 
@@ -39,24 +40,42 @@ def hold() -> TextIO:
     if alone:
         remove_unfinished()
         if run.read():  # its process ended before it could take back what it had written here
+            remove_remains()
             shutil.rmtree(STATE / "locks", ignore_errors=True)
     run.truncate(0)
     run.write(f"process {os.getpid()} on {socket.gethostname()}")
     run.flush()
+    os.fsync(run.fileno())
     atexit.register(run.truncate, 0)
     return run
 
 
 def remove_unfinished() -> None:
     """Remove the results in this folder that Snakemake has marked as being written, and the marks."""
-    for mark in [path for path in (STATE / "incomplete").rglob("*") if path.is_file()]:
+    for mark, result in recorded("incomplete"):
+        discard(result)
+        mark.unlink()
+
+
+def remove_remains() -> None:
+    """Remove folders of results that were being removed, before they were to be written again: what is left of one is as
+    new as if it had been written just now."""
+    for _, result in recorded("metadata"):
+        if result.is_dir() and not (is_whole(result) and (result / STAMP).exists()):
+            discard(result)
+
+
+def recorded(kind: str) -> list[tuple[Path, Path]]:
+    """Snakemake's records of a kind, and the results in this folder that they are about."""
+    found = []
+    for record in (STATE / kind).rglob("*"):
         # Its name is the result's in base64, in pieces as long as a name may be, of which all but the last get an @.
-        name = "".join(part.removeprefix("@") for part in mark.relative_to(STATE / "incomplete").parts)
+        name = "".join(part.removeprefix("@") for part in record.relative_to(STATE / kind).parts)
         with suppress(ValueError):
             result = Path(urlsafe_b64decode(name).decode())
-            if not result.is_absolute() and ".." not in result.parts:
-                discard(result)
-            mark.unlink()
+            if record.is_file() and not result.is_absolute() and ".." not in result.parts:
+                found.append((record, result))
+    return found
 
 
 @cache

@@ -5,19 +5,30 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+from clevam.errors import UserError
+
+MEMBERS = ".members.json"  # of a folder: the names of its files
 
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path to write to (a file or a folder); it becomes `path` if the block ends without error."""
+    """Yield a temporary path to write to (a file or a folder); it becomes `path` if the block ends without error.
+
+    A folder gets a list of its files, MEMBERS.
+    """
     path = Path(path)
     temporary = path.with_name(f".{path.stem}.part{path.suffix}")
     path.parent.mkdir(parents=True, exist_ok=True)
     discard(temporary)
     try:
         yield temporary
+        if temporary.is_dir():
+            names = [each.relative_to(temporary).as_posix() for each in temporary.rglob("*") if each.is_file()]
+            (temporary / MEMBERS).write_text(json.dumps(sorted(names)))
         if path.is_dir() or temporary.is_dir():  # a file takes another's place at once, a folder only an empty one
             discard(path)
         temporary.replace(path)
@@ -33,6 +44,20 @@ def discard(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+@cache
+def members(folder: str | Path) -> frozenset[str]:
+    """The names of the files with which a folder was finished. Raises UserError if it does not say."""
+    return frozenset(read_json(Path(folder) / MEMBERS))
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether none of its files is missing."""
+    try:
+        return all((folder / name).is_file() for name in members(folder))
+    except UserError:
+        return False
+
+
 def write_json(path: str | Path, data: Any) -> None:
     """Write `data` with sorted keys, so that equal data are equal bytes."""
     with replacing(path) as part:
@@ -40,7 +65,12 @@ def write_json(path: str | Path, data: Any) -> None:
 
 
 def read_json(path: str | Path) -> Any:
-    return json.loads(Path(path).read_text())
+    """Raises UserError if the file is missing or damaged."""
+    try:
+        return json.loads(Path(path).read_text())
+    except (OSError, ValueError):
+        what = Path(path).parent if Path(path).name == MEMBERS else path
+        raise UserError(f"{what}: missing or damaged; delete it and run again") from None
 
 
 def sha256(path: str | Path) -> str:

@@ -57,7 +57,7 @@ class Reader:
         self.worker, self.ahead = ThreadPoolExecutor(1), {}
         try:
             found = read_json(folder / "meta.json")
-        except (OSError, ValueError):
+        except UserError:
             raise self._damaged("meta.json") from None
         asked = json.loads(json.dumps(made_with | {"version": VERSION}))  # as it is written: lists, no tuples
         for key, value in asked.items():

@@ -124,13 +124,17 @@ def played(path, basedir, input, output, params, wildcards, threads, resources, 
         mark.unlink()
         Path(log[0]).write_text(f"error: {rulename} fails once\n")
         raise RuntimeError
+    from clevam.files import replacing  # of the workflow that is rehearsed
+
     for target in output:  # that Snakemake has marked them is sooner done than that a real script has started
         mark = Path(".snakemake/incomplete", base64.urlsafe_b64encode(target.encode()).decode())
         while not mark.exists():
             os.sched_yield()
     try:
         for target in map(Path, output):
-            write(target, made(rulename.removeprefix("clevam_"), target, list(map(Path, input)), params.settings))
+            content = made(rulename.removeprefix("clevam_"), target, list(map(Path, input)), params.settings)
+            with replacing(target) as part:
+                write(part, content)
     except Exception:
         Path(log[0]).write_text(traceback.format_exc())
         raise

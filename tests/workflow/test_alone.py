@@ -79,6 +79,16 @@ def test_snakemakes_lock_is_removed_where_a_run_was_killed_and_nowhere_else(stag
     assert stage().jobs == matrix.EDIT
 
 
+def test_folders_that_a_killed_run_was_removing_are_made_again(staged, tmp_path):
+    """Before it marks them as being written: what is left of one is newer than all that it is made from."""
+    stage = staged("words").copy(tmp_path)
+    (stage.project / "work/edited/ball/0000/000020.png").unlink()
+    (stage.project / "flow/ball/0001/.snakemake_timestamp").unlink()
+    with beside(stage, "hold") as run:
+        os.kill(run.pid, signal.SIGKILL)
+    assert stage().jobs == {"edit": 1, "edited": 3, "flow": 1, "carried": 1} | matrix.OUT
+
+
 def test_a_folder_that_cannot_be_written_to_is_named(staged, tmp_path):
     stage = staged("words").copy(tmp_path)
     (stage.project / ".snakemake").rename(tmp_path / "away")
