@@ -454,10 +454,10 @@ def flow_settings(wildcards):
     )
 
 
-def stretches(job):
+def stretches(job, kind="nut"):
     """The encoded picture of a job, piece by piece."""
     count = -(-len(index_of(JOBS[job].video)["pts"]) // STRETCH)
-    return [f"work/out/{job}/{stretch:04d}.nut" for stretch in range(count)]
+    return [f"work/out/{job}/{stretch:04d}.{kind}" for stretch in range(count)]
 
 
 def frames_in(wildcards):
@@ -641,7 +641,10 @@ def edited_of(job, wildcards):
     files = [*pictures("masks", find, video), *blocks("masks", find, video), *pictures("edited", job, video)]
     files += [*made_of(job), *stretches(job), result_of(job)]
     if RESOLVED.report.enabled:
-        files += [f"work/report/{job}", *(f"report/{video}/{name}" for name in ("index.html", "metrics.json"))]
+        files += [
+            f"work/report/{job}",
+            *(f"report/{video}/{name}" for name in ("index.html", "metrics.json")),
+        ]
     return files
 
 

@@ -58,8 +58,8 @@ def remove_unfinished() -> None:
 
 
 def remove_remains() -> None:
-    """Remove folders of results that were being removed, before they were to be written again: what is left of one is as
-    new as if it had been written just now."""
+    """Remove folders of results that were being removed, to be written again: what is left of one is as new as if it had
+    just been written."""
     for _, result in recorded("metadata"):
         if result.is_dir() and not (is_whole(result) and (result / STAMP).exists()):
             discard(result)

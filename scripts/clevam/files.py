@@ -3,9 +3,9 @@
 import hashlib
 import json
 import shutil
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     try:
         yield temporary
         if temporary.is_dir():
-            names = [each.relative_to(temporary).as_posix() for each in temporary.rglob("*") if each.is_file()]
-            (temporary / MEMBERS).write_text(json.dumps(sorted(names)))
+            seal(temporary)
         if path.is_dir() or temporary.is_dir():  # a file takes another's place at once, a folder only an empty one
             discard(path)
         temporary.replace(path)
@@ -44,7 +43,13 @@ def discard(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-@cache
+def seal(folder: Path) -> None:
+    """List the files of a folder in it, so that one which is lost is missed."""
+    (folder / MEMBERS).unlink(missing_ok=True)
+    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    (folder / MEMBERS).write_text(json.dumps(sorted(names)))
+
+
 def members(folder: str | Path) -> frozenset[str]:
     """The names of the files with which a folder was finished. Raises UserError if it does not say."""
     return frozenset(read_json(Path(folder) / MEMBERS))
@@ -77,3 +82,22 @@ def sha256(path: str | Path) -> str:
     """Hex digest of a file's bytes."""
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_sum(path: str | Path, target: str | Path) -> None:
+    """Write the CRC-32 of a file's bytes to another: for formats that have none."""
+    write_json(target, crc32(path))
+
+
+def check_sum(path: str | Path, told: str | Path) -> None:
+    """Raises UserError if a file is not as it was when `write_sum` was called."""
+    if not Path(path).is_file() or crc32(path) != read_json(told):
+        raise UserError(f"{path}: missing or damaged; delete it and run again")
+
+
+def crc32(path: str | Path) -> int:
+    result = 0
+    with Path(path).open("rb") as stream:
+        while piece := stream.read(1 << 20):
+            result = zlib.crc32(piece, result)
+    return result

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from clevam.errors import UserError
-from clevam.files import replacing
+from clevam.files import MEMBERS, replacing
 
 
 def read_rgb(path: str | Path, size: tuple[int, int] | None = None) -> np.ndarray:
@@ -68,14 +68,23 @@ def write_labels(path: str | Path, labels: np.ndarray, regions: int) -> None:
         image.save(part, format="PNG", compress_level=4)
 
 
+def _cure(path: str | Path, otherwise: str) -> str:
+    """For a picture in a folder of results, which is made as a whole."""
+    folder = Path(path).parent
+    return f"; delete the folder {folder} and run again" if (folder / MEMBERS).exists() else otherwise
+
+
 def _open(path: str | Path, size: tuple[int, int] | None) -> Image.Image:
     try:
         with Image.open(path) as image:
+            image.verify()  # the sums of a PNG, which are not looked at when its pixels are read
+        with Image.open(path) as image:
             image.load()
     except FileNotFoundError:
-        raise UserError(f"{path}: no such picture") from None
-    except OSError:  # of another kind, or cut off
-        raise UserError(f"{path}: not a picture that can be read; save it as PNG") from None
+        raise UserError(f"{path}: no such picture{_cure(path, '')}") from None
+    except (OSError, SyntaxError):  # of another kind, cut off, damaged
+        cure = _cure(path, "; save it as PNG, or delete it and run again")
+        raise UserError(f"{path}: not a picture that can be read{cure}") from None
     if size and image.size != tuple(size):
         found, wanted = ("x".join(map(str, s)) for s in (image.size, size))
         raise UserError(f"{path}: is {found}, but the upright video is {wanted}")
