@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 from snakemake.io import IOFile, flag
 from snakemake.logging import logger
 
-from clevam import closure, damage, doubts, hub, outcome, prune, tools, weights
+from clevam import alone, closure, damage, doubts, hub, outcome, prune, tools, weights
 from clevam.errors import UserError
 from clevam.files import read_json, write_json
 from clevam.jobs import WHOLE, resolve
@@ -52,6 +52,8 @@ def or_stop(function, *args):
 
 
 RESOLVED = or_stop(resolve, config)
+if workflow.is_main_process and not workflow.output_settings.dryrun:
+    or_stop(alone.hold)
 CLIPS, FINDS, JOBS = RESOLVED.clips, RESOLVED.finds, RESOLVED.jobs
 TRIED = {name for trials in RESOLVED.sweeps.values() for name in trials}
 ASKED = [job for job in JOBS if job not in TRIED]
@@ -140,7 +142,7 @@ def code(script, env, *others):
 
 @cache
 def read_cached(path, mtime):
-    return read_json(path)
+    return or_stop(read_json, path)
 
 
 def read(checkpoint_output):

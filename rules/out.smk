@@ -4,6 +4,7 @@ REQUIRED INPUTS: keyframes/<video>/index.json, plan/<find>.json, masks/<find>/<i
     edited/<job>/<idx>.png, flow/<find>/<block>, the source video
 OUTPUTS:
     work/out/<job>/<stretch>.nut    the picture of STRETCH frames, encoded
+    work/out/<job>/<stretch>.json   the sum of its bytes, which a NUT does not hold
     out/<job>.<container>           the source's frames, times, sound and subtitles, with B where A was
 """
 
@@ -19,7 +20,8 @@ rule stretch:
         between=lambda wildcards: blocks_of("masks_frames", wildcards),
         flow=lambda wildcards: blocks_of("flow", wildcards),
     output:
-        "work/out/{job}/{stretch}.nut",
+        picture="work/out/{job}/{stretch}.nut",
+        sum="work/out/{job}/{stretch}.json",
     log:
         "logs/stretch/{job}/{stretch}.log",
     benchmark:
@@ -49,6 +51,7 @@ rule out:
         # Not read here: made again where a job failed, even if this file alone is asked for.
         made_of=lambda wildcards: ancient(made_of(wildcards.job)),
         stretches=lambda wildcards: stretches(wildcards.job),
+        sums=lambda wildcards: stretches(wildcards.job, "json"),
     output:
         ensure("out/{job}.{container}", non_empty=True),
     log:

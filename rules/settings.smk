@@ -458,10 +458,10 @@ def flow_settings(wildcards):
     )
 
 
-def stretches(job):
+def stretches(job, kind="nut"):
     """The encoded picture of a job, piece by piece."""
     count = -(-len(index_of(JOBS[job].video)["pts"]) // STRETCH)
-    return [f"work/out/{job}/{stretch:04d}.nut" for stretch in range(count)]
+    return [f"work/out/{job}/{stretch:04d}.{kind}" for stretch in range(count)]
 
 
 def frames_in(wildcards):
@@ -532,10 +532,11 @@ def hand_settings(stage, name, idx):
 
 # Copies, never links: painting over a link would change the block's own picture.
 HAND_OUT = """
-if [ ! -d {input.made:q} ]; then cp {input.made:q} {output:q}
-elif [ -f {input.made:q}/{wildcards.idx:q}.png ]; then cp {input.made:q}/{wildcards.idx:q}.png {output:q}
+if [ ! -d {input.made:q} ]; then cp {input.made:q} {output:q}.part
+elif [ -f {input.made:q}/{wildcards.idx:q}.png ]; then cp {input.made:q}/{wildcards.idx:q}.png {output:q}.part
 else echo error: {input.made:q} is damaged, delete that folder and run again >&2; exit 1
 fi
+mv {output:q}.part {output:q}
 """
 
 
@@ -648,7 +649,8 @@ def edited_of(job, wildcards):
     files = [*pictures("masks", find, video), *blocks("masks", find, video), *pictures("edited", job, video)]
     files += [*made_of(job), *stretches(job), result_of(job)]
     if RESOLVED.report.enabled:
-        files += [f"work/report/{job}", *perceived(job), f"report/{video}/index.html"]
+        files += [f"work/report/{job}", *perceived(job)]
+        files += [f"report/{video}/{name}" for name in ("index.html", "metrics.json")]
     return files
 
 
@@ -696,7 +698,8 @@ def summaries():
     """What is written over all clips."""
     if not RESOLVED.report.enabled:
         return []
-    return ["report/summary.html", *(["work/report/passed"] if RESOLVED.report.strict else [])]
+    pages = ["report/summary.html", "report/summary.tsv"]
+    return pages + ["work/report/passed"] * RESOLVED.report.strict
 
 
 def page_code(script):

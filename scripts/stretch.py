@@ -6,11 +6,11 @@ from clevam.adapter import stage
 
 with stage(snakemake) as settings:
     from clevam import propagate
-    from clevam.files import read_json
+    from clevam.files import read_json, write_sum
 
     propagate.render(
         snakemake.input.source,
-        snakemake.output[0],
+        snakemake.output.picture,
         index=read_json(snakemake.input.index),
         frames=settings["frames"],
         plan={"regions": settings["regions"], "motion": settings["motion"]},
@@ -25,3 +25,4 @@ with stage(snakemake) as settings:
         follow_light=settings["follow_light"],
         smooth=settings["smooth"],
     )
+    write_sum(snakemake.output.picture, snakemake.output.sum)

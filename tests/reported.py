@@ -12,7 +12,7 @@ import numpy as np
 
 import clips
 from clevam import images, measure, page, summary, video
-from clevam.files import read_json, write_json
+from clevam.files import read_json, seal, write_json
 from clevam.orientation import upright, upright_size
 
 EVERY, RIM = 6, 2  # frames between keyframes, pixels of the soft edge
@@ -54,6 +54,7 @@ def measured(
     facts, size = index["stream"], tuple(index["stream"]["upright"])
     for i, mask in enumerate(masks):
         images.write_labels(folder / f"masks/{i:06d}.png", np.uint8(upright(np.uint8(mask), facts) > 0), 1)
+    seal(folder / "masks")
     for name in index["keyframes"]:
         edited = result[min(int(name), len(result) - 1)]
         images.write_png(folder / f"edited/{job}/{name}.png", upright(edited, facts))

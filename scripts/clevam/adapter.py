@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from clevam import alone
 from clevam.errors import UserError
 
 
@@ -19,6 +20,7 @@ def stage(snakemake, online: bool = False) -> Iterator:
     shows for a failed job.
     online: it may ask the network, which stages never do, and shows its progress at the terminal instead.
     """
+    alone.work()
     own_packages_only()
     warnings.simplefilter("ignore", FutureWarning)  # said by packages to their own makers
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"

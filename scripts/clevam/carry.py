@@ -9,7 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from clevam import flow, images, video
-from clevam.files import replacing
+from clevam.files import members, replacing
 from clevam.geometry import Box, cut, region
 from clevam.orientation import upright
 from clevam.shapes import Tools
@@ -96,7 +96,7 @@ def film(
 
     It is a Matroska of evenly spaced levels, black where nothing is, one frame for each of the source's.
     """
-    paths = dict(masks) | {path.stem: str(path) for folder in folders for path in Path(folder).glob("*.png")}
+    paths = dict(masks) | {Path(name).stem: f"{folder}/{name}" for folder in folders for name in members(folder)}
     size, levels = tuple(index["stream"]["upright"]), np.rint(np.linspace(0, 255, regions + 1)).astype(np.uint8)
     with replacing(target) as part, av.open(str(part), "w", format="matroska") as container:
         stream = container.add_stream("ffv1", rate=Fraction(*index["stream"]["rate"]))

@@ -11,12 +11,13 @@ from itertools import groupby
 from math import prod
 from pathlib import Path
 from types import MappingProxyType
+from zlib import crc32
 
 import cv2
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from clevam import control, grid, images, phrases, sampler, store
@@ -75,16 +76,26 @@ def invert(keyframes: dict[str, Keyframe], target: str, *, settings: Settings, m
         def work(names: list[str]) -> None:
             paths = inverter.invert([inverter.open(keyframes[name]) for name in names])
             for name, path in zip(names, paths, strict=True):
-                save_file({"path": path.half().cpu().contiguous()}, folder / f"{name}.safetensors")
+                write_inversion(folder / f"{name}.safetensors", path)
 
         sparing(folder, inverter.model.tile, together(keyframes, machine.batch), work)
+
+
+def write_inversion(path: Path, latents: Tensor) -> None:
+    """Write one keyframe's latents at all levels [S + 1, 4, h, w], in half precision."""
+    kept = latents.half().cpu().contiguous()
+    save_file({"path": kept}, path, {"crc32": str(crc32(kept.numpy()))})  # the format has no sum of its own
 
 
 def read_inversion(path: str) -> Tensor:
     """One keyframe's latents at all levels, float32 [S + 1, 4, h, w]."""
     try:
-        return load_file(path)["path"].float()
-    except (OSError, KeyError, SafetensorError):
+        with safe_open(path, "pt") as file:
+            kept, told = file.get_tensor("path"), file.metadata()["crc32"]
+        if str(crc32(kept.numpy())) != told:
+            raise KeyError
+        return kept.float()
+    except (OSError, KeyError, TypeError, SafetensorError):
         raise UserError(f"{path}: missing or damaged; delete {Path(path).parent} and run again") from None
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from clevam.errors import UserError
-from clevam.files import replacing
+from clevam.files import MEMBERS, replacing
 
 # What a picture may be. Not what others decode: for an EPS, Pillow would start Ghostscript.
 KINDS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF")
@@ -72,10 +72,16 @@ def write_labels(path: str | Path, labels: np.ndarray, regions: int) -> None:
         image.save(part, format="PNG", compress_level=4)
 
 
+def _cure(path: str | Path, otherwise: str) -> str:
+    """For a picture in a folder of results, which is made as a whole."""
+    folder = Path(path).parent
+    return f"; delete the folder {folder} and run again" if (folder / MEMBERS).exists() else otherwise
+
+
 def _open(path: str | Path, size: tuple[int, int] | None) -> Image.Image:
     """Nothing is decoded of a picture that is too large, or of another size than it should be."""
     if not Path(path).exists():
-        raise UserError(f"{path}: no such picture")
+        raise UserError(f"{path}: no such picture{_cure(path, '')}")
     try:
         if not Path(path).is_file():  # a pipe would be waited for
             raise OSError
@@ -85,11 +91,14 @@ def _open(path: str | Path, size: tuple[int, int] | None) -> Image.Image:
             if size and image.size != tuple(size):
                 found, wanted = ("x".join(map(str, s)) for s in (image.size, size))
                 raise UserError(f"{path}: is {found}, but the upright video is {wanted}")
+            image.verify()  # the sums of a PNG, which are not looked at when its pixels are read
+        with Image.open(path, formats=KINDS) as image:
             image.load()
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise UserError(f"{path}: has more than {Image.MAX_IMAGE_PIXELS:,} pixels; make it smaller") from None
     except (UserError, MemoryError):
         raise
     except Exception:  # of another kind, cut off, or damaged in one of many ways
-        raise UserError(f"{path}: not a picture that can be read; save it as PNG") from None
+        cure = _cure(path, "; save it as PNG, or delete it and run again")
+        raise UserError(f"{path}: not a picture that can be read{cure}") from None
     return image

@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from clevam import flow, images, metrics, proxies, video
-from clevam.files import replacing, write_json
+from clevam.files import members, replacing, write_json
 from clevam.geometry import feather, region
 from clevam.orientation import as_stored, upright
 
@@ -106,10 +106,10 @@ class Masks:
     def at(self, i: int) -> np.ndarray:
         """uint8 [H, W], 0 where A is not."""
         name, folder = f"{i:06d}", self.between.get(f"{i // self.block:04d}")
-        path = self.keyframes.get(name) or (folder and Path(folder) / f"{name}.png")
-        if not path or not Path(path).exists():
-            return np.zeros(self.size[::-1], np.uint8)
-        return images.read_labels(path, self.regions, self.size)
+        path = self.keyframes.get(name)
+        if not path and folder and f"{name}.png" in members(folder):
+            path = f"{folder}/{name}.png"
+        return images.read_labels(path, self.regions, self.size) if path else np.zeros(self.size[::-1], np.uint8)
 
 
 class Sureness:

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from clevam import flow, images, video
 from clevam.blend import joined, times
 from clevam.encode import encoder
-from clevam.files import replacing
+from clevam.files import members, replacing
 from clevam.geometry import Box, bounding, cut, feather, grow, moved, region, seen_from, union
 from clevam.light import gain
 from clevam.orientation import as_stored, upright
@@ -127,10 +127,10 @@ class Layers:
     def _between(self, i: int, frame: av.VideoFrame, keys: list[int], box: Box) -> Layer | None:
         """The keyframes beside frame i warped to it, weighted by how sure their motion is and how near they are."""
         block, name = f"{i // self.block:04d}", f"{i:06d}"
-        path = Path(self.between[block]) / f"{name}.png"
-        if not path.exists():
+        folder = self.between[block]
+        if f"{name}.png" not in members(folder):
             return None
-        inside = cut(self._mask(path), box)
+        inside = cut(self._mask(f"{folder}/{name}.png"), box)
         found = bounding(inside)
         if not found:
             return None

@@ -58,5 +58,5 @@ def _config(folder: Path, part: str) -> dict:
         raise UserError(f"models.diffusion: {folder} is not a Stable Diffusion folder: {part}/config.json is missing")
     try:
         return read_json(path)
-    except ValueError:
+    except UserError:
         raise UserError(f"models.diffusion: {path} is damaged; download the model again") from None

@@ -4,19 +4,27 @@ As a program it imports Snakemake once and forks for every call. A stage's scrip
 at once what follows from the settings and the inputs, as in the real stage, so that what depends on it changes when and
 only when it would. A mask is {"extent", "of"}, of which the plan sees the extent alone. A file fail-once/<rule> makes
 the rule's next job fail, and is removed by it. A log holds the job's resources.
+
+A call can be killed: after so many files were written, renamed or removed, by stages and by Snakemake itself, or when
+one is written whose name fits a pattern, of which .killed tells. Of the file that is written then there is half.
 """
 
+import base64
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import traceback
+from contextlib import suppress
+from fnmatch import fnmatch
 from itertools import pairwise
 from pathlib import Path
 
 REAL = ("prune",)  # rules that are not played
 UNTOLD = ("code", "names")  # of settings: what a result does not follow from
+FILES = {".json", ".png", ".nut", ".mp4", ".mkv", ".html", ".tsv"}  # all else are folders: names may have dots
 
 
 class Rehearsal:
@@ -28,10 +36,10 @@ class Rehearsal:
             [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environ
         )
 
-    def __call__(self, folder: Path, *args: str | Path) -> tuple[int, str]:
-        """Exit status of snakemake with `args` in a folder, and all that it said."""
+    def __call__(self, folder: Path, *args: str | Path, killed: int | list[str] = 0) -> tuple[int, str]:
+        """Exit status of snakemake with `args` in a folder, and all that it said; killed: when, if at all."""
         said = folder / ".said"
-        print(json.dumps([str(folder), str(said), *map(str, args)]), file=self.server.stdin, flush=True)
+        print(json.dumps([killed, str(folder), str(said), *map(str, args)]), file=self.server.stdin, flush=True)
         status = self.server.stdout.readline()
         return int(status), said.read_text()
 
@@ -42,7 +50,7 @@ class Rehearsal:
 
 
 def serve() -> None:
-    """Answer lines [folder, file for what is said, *arguments] with exit statuses."""
+    """Answer lines [when to be killed, folder, file for what is said, *arguments] with exit statuses."""
     # What a call imports late, here once for all
     import numpy  # noqa: F401
     import pydantic  # noqa: F401
@@ -61,10 +69,13 @@ def serve() -> None:
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 
 
-def call(main, folder: str, said: str, *args: str) -> int:
+def call(main, killed: int | list[str], folder: str, said: str, *args: str) -> int:
     os.chdir(folder)
+    os.setsid()
     out = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(out, 1), os.dup2(out, 2)
+    if killed:
+        sys.addaudithook(killer(killed))
     try:
         main(args)
     except SystemExit as left:
@@ -75,6 +86,29 @@ def call(main, folder: str, said: str, *args: str) -> int:
     finally:
         sys.stdout.flush(), sys.stderr.flush()
     return 0
+
+
+def killer(when: int | list[str]):
+    """An audit hook that kills the process group."""
+    count = 0
+
+    def hook(event: str, args: tuple) -> None:
+        nonlocal count, when
+        writes = event == "open" and args[2] & (os.O_WRONLY | os.O_RDWR)
+        if not writes and event not in ("os.remove", "os.rename", "os.rmdir", "os.utime", "subprocess.Popen"):
+            return
+        count += 1
+        name = str(args[1] if event == "subprocess.Popen" else args[0])
+        fitting = [each for each in when if fnmatch(name, each)] if isinstance(when, list) else [name][: count == when]
+        if fitting:
+            count, when = 0, -1  # what follows is seen here too
+            if writes and args[2] & os.O_TRUNC:
+                with suppress(OSError):
+                    os.write(os.open(name, args[2], 0o666), b'{"of": "ha')
+            Path(".killed").write_text(fitting[0])
+            os.killpg(0, signal.SIGKILL)
+
+    return hook
 
 
 def script(*given) -> None:
@@ -91,9 +125,17 @@ def played(path, basedir, input, output, params, wildcards, threads, resources, 
         mark.unlink()
         Path(log[0]).write_text(f"error: {rulename} fails once\n")
         raise RuntimeError
+    from clevam.files import replacing  # of the workflow that is rehearsed
+
+    for target in output:  # that Snakemake has marked them is sooner done than that a real script has started
+        mark = Path(".snakemake/incomplete", base64.urlsafe_b64encode(target.encode()).decode())
+        while not mark.exists():
+            os.sched_yield()
     try:
         for target in map(Path, output):
-            write(target, made(rulename.removeprefix("clevam_"), target, list(map(Path, input)), params.settings))
+            content = made(rulename.removeprefix("clevam_"), target, list(map(Path, input)), params.settings)
+            with replacing(target) as part:
+                write(part, content)
     except Exception:
         Path(log[0]).write_text(traceback.format_exc())
         raise
@@ -125,7 +167,7 @@ def made(rule: str, target: Path, paths: list[Path], given: dict):
     of = digest(rule, settings, names, list(inputs.values()))
     if target.name == "metrics.json":
         return {"edits": {}, "of": of}
-    return of if target.suffix or rule == "judge" else {name: digest(of, name) for name in names}
+    return of if target.suffix in FILES or rule == "judge" else {name: digest(of, name) for name in names}
 
 
 def index(settings: dict, source: str) -> dict:
@@ -178,7 +220,7 @@ def read(path: Path):
 
 
 def write(path: Path, content) -> None:
-    if path.suffix or isinstance(content, str):
+    if path.suffix in FILES or isinstance(content, str):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(content, sort_keys=True))
     else:

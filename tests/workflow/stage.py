@@ -11,6 +11,7 @@ from pathlib import Path
 import yaml
 
 import matrix
+from clevam import prune
 from clevam.jobs import merge
 from rehearsal import Rehearsal
 
@@ -49,18 +50,16 @@ class Stage:
         self.config = without_none(merge(self.config, changes))
         (self.project / "config.yaml").write_text(yaml.safe_dump(self.config))
 
-    def __call__(self, *args: str) -> Ran:
-        return self.run(self.tree / "Snakefile", *args)
+    def __call__(self, *args: str, killed: int | list[str] = 0) -> Ran:
+        return self.run(self.tree / "Snakefile", *args, killed=killed)
 
-    def run(self, snakefile: str | Path, *args: str) -> Ran:
+    def run(self, snakefile: str | Path, *args: str, killed: int | list[str] = 0) -> Ran:
         command = ["--configfile", "config.yaml", "--snakefile", snakefile, "--cores", "2"]
-        return Ran(*self.rehearsal(self.project, *command, *args))
+        return Ran(*self.rehearsal(self.project, *command, *args, killed=killed))
 
     def made(self) -> dict[str, str]:
         """What every file of the results holds."""
-        folders = [
-            self.project / name for name in ("keyframes", "masks", "plan", "edited", "flow", "work", "out", "report")
-        ]
+        folders = [self.project / name for name in prune.RESULTS]
         files = (path for folder in folders for path in sorted(folder.rglob("[!.]*")) if path.is_file())
         return {str(path.relative_to(self.project)): path.read_text() for path in files}
 

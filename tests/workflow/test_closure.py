@@ -71,7 +71,7 @@ STAGES = {
     "summary": {"summary", "html", "metrics", "flow", "geometry", *VIDEO},
     "judge": {"summary", "html", "metrics", "flow", "geometry", *VIDEO},
 }
-ALWAYS = {"__init__", "adapter", "errors", "files"}
+ALWAYS = {"__init__", "adapter", "alone", "errors", "files"}
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ def test_a_rule_alone_repeats_its_result_to_the_byte(shown, tmp_path, rule):
     target = project / TARGETS[rule]
 
     def contents():
-        files = target.iterdir() if target.is_dir() else [target]
+        files = target.glob("[!.]*") if target.is_dir() else [target]
         return {file.name: file.read_bytes() for file in files if not file.name.startswith(".")}
 
     before = contents()

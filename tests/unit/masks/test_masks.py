@@ -43,10 +43,10 @@ def levels(labels: np.ndarray, regions: int) -> np.ndarray:
 
 def drawn(found: Path, labels: list[int]) -> dict[str, np.ndarray]:
     """The label maps of a folder of candidates where nothing has to be chosen, {name: labels}."""
-    regions = {p.stem: candidates.read(p).region for p in sorted(found.iterdir())}
+    regions = {p.stem: candidates.read(p).region for p in sorted(found.glob("[!.]*"))}
     numbers = {name: [np.flatnonzero(each == r).tolist() for r in range(len(labels))] for name, each in regions.items()}
     masks.write(str(found), f"{found}.drawn", chosen=numbers, labels=labels, tools=Tools())
-    return {p.stem: np.asarray(Image.open(p)) for p in sorted(Path(f"{found}.drawn").iterdir())}
+    return {p.stem: np.asarray(Image.open(p)) for p in sorted(Path(f"{found}.drawn").glob("[!.]*"))}
 
 
 def from_files(folder: Path, files: list[Path], names: list[str], regions: int, known: dict | None = None) -> dict:
@@ -259,7 +259,7 @@ def from_words(
     told = read_json(folder / "masks.json")["keyframes"]
     chosen = {name: [entry["chosen"] for entry in entries] for name, entries in told.items()}
     masks.write(str(found), str(folder / "drawn"), chosen=chosen, labels=labels, tools=Tools())
-    return {p.stem: np.asarray(Image.open(p)) for p in sorted((folder / "drawn").iterdir())}
+    return {p.stem: np.asarray(Image.open(p)) for p in sorted((folder / "drawn").glob("[!.]*"))}
 
 
 def write_pictures(folder: Path, *names: str) -> None:
@@ -377,14 +377,14 @@ def test_an_error_at_a_later_keyframe_leaves_no_folder(tmp_path, fakes, monkeypa
     with pytest.raises(UserError, match=error):
         found = candidates.search(pictures, ["a"], Finder(["w", "c", "t", "s"], "cpu"))
         candidates.write_all(str(tmp_path / "out"), (64, 48), found)
-    assert [p.name for p in tmp_path.iterdir() if p.suffix != ".png"] == []
+    assert [p.name for p in tmp_path.glob("[!.]*") if p.suffix != ".png"] == []
 
 
 def test_a_model_that_cannot_be_loaded_leaves_no_folder(tmp_path, models):
     write_pictures(tmp_path, "000003")
     with pytest.raises(UserError, match=r"^models\.segmenter: there is no file .*/none\.pth$"):
         from_words(tmp_path, ["a"], models=[*models[:3], str(tmp_path / "none.pth")])
-    assert [p.name for p in tmp_path.iterdir()] == ["000003.png"]
+    assert [p.name for p in tmp_path.glob("[!.]*")] == ["000003.png"]
 
 
 def test_other_ways_to_a_mask_do_not_wait_for_torch():

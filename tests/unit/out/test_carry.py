@@ -9,6 +9,7 @@ import pytest
 
 from clevam import carry, flow, images, locate, video
 from clevam.errors import UserError
+from clevam.files import seal
 from clevam.geometry import region
 from clevam.orientation import upright_size
 from clevam.shapes import Tools
@@ -84,7 +85,7 @@ class Job:
 
 
 def written(folder: Path, regions: int) -> dict[int, np.ndarray]:
-    return {int(path.stem): images.read_labels(path, regions) for path in sorted(folder.iterdir())}
+    return {int(path.stem): images.read_labels(path, regions) for path in sorted(folder.glob("[!.]*"))}
 
 
 def square_at(x: int) -> np.ndarray:
@@ -178,7 +179,7 @@ def test_a_block_with_nothing_between_keyframes_is_an_empty_folder(tmp_path):
         "no such video", str(tmp_path / "0000"), index={"stream": {"upright": SIZE}, "pts": []}, masks={},
         plan={"regions": 1, "motion": [gap(0, 4, None)]}, flows="none", frames=[0, 9], refine=as_it_is,
     )  # fmt: skip
-    assert list((tmp_path / "0000").iterdir()) == []
+    assert list((tmp_path / "0000").glob("*.png")) == []
 
 
 def test_a_frame_that_a_is_not_in_has_no_file(clip, tmp_path):
@@ -286,7 +287,7 @@ def test_a_frame_without_a_has_no_file(tmp_path):
 
 def test_without_known_masks_the_folder_is_empty(tmp_path):
     carry.copy((), str(tmp_path / "0000"), regions=1, tools=Tools())
-    assert list((tmp_path / "0000").iterdir()) == []
+    assert list((tmp_path / "0000").glob("*.png")) == []
 
 
 def test_masks_of_a_users_video_are_those_of_its_frames(tmp_path):
@@ -310,6 +311,8 @@ def film(tmp_path_factory) -> tuple[Path, dict[int, np.ndarray]]:
     paths = {i: folder / ("masks" if i in (1, 4) else f"000{i // 4}") / f"{i:06d}.png" for i in maps}
     for i, labels in maps.items():
         images.write_labels(paths[i], labels, 3)
+    for block in ("0000", "0001"):
+        seal(folder / block)
     target = folder / "video" / "a.mkv"
     carry.film(
         str(target),

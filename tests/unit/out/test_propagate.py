@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from clevam import flow, images, propagate, video
+from clevam.errors import UserError
+from clevam.files import seal
 from clevam.geometry import grow, region
 from clevam.orientation import upright_size
 from clevam.propagate import Layer, Layers, composite
@@ -233,6 +235,8 @@ class Job:
     @property
     def options(self) -> dict:
         """What `Layers` and `render` have in common."""
+        for block in (self.folder / "between").iterdir():
+            seal(block)
         folders = {kind: {"0000": str(self.folder / name / "0000")} for kind, name in KINDS.items()}
         plan = {"regions": 1, "motion": self.motion}
         return {"plan": plan, "edited": self.edited, "masks": self.masks, "block": 100, "rim": self.rim} | folders
@@ -295,6 +299,15 @@ def test_a_frame_without_a_mask_has_no_layer_though_keyframes_beside_it_have_one
     job = Job(tmp_path, {0: [10, 8, 6, 5], 2: [10, 8, 6, 5]})
     job.move(1, (0, 2, [0, 0, 40, 30]), None, (0, 0), (0, 0))
     assert job.layers().at(1) is None
+
+
+def test_a_mask_that_was_lost_is_not_taken_for_a_frame_without_a(tmp_path):
+    job = Job(tmp_path, {0: [10, 8, 6, 5], 2: [10, 8, 6, 5]})
+    job.move(1, (0, 2, [0, 0, 40, 30]), [10, 8, 6, 5], (0, 0), (0, 0))
+    layers = job.layers()
+    (tmp_path / "between/0000/000001.png").unlink()
+    with pytest.raises(UserError, match=r"000001\.png: no such picture; delete the folder .*/0000 and run again"):
+        layers.at(1)
 
 
 def test_after_the_last_keyframe_b_comes_from_it_alone(tmp_path):
