@@ -49,18 +49,13 @@ rule all:
 # What this run was asked for, with every default, beside its results.
 onstart:
     write_json("out/config.json", RESOLVED.describe())
+    show_progress()
 
 
 # Said last, for the log of a job that succeeded is not shown.
 onsuccess:
-    warn_of_damage()
-    warn_of_masks()
-    warn_of_alarms()
-    summarize()
+    conclude()
 
 
 onerror:
-    warn_of_damage()
-    warn_of_masks()
-    warn_of_alarms()
-    summarize()
+    conclude()

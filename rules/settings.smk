@@ -805,17 +805,58 @@ def brought():
         yield from (Path(each["maps"]) for each in job.edit["control"])
 
 
+def conclude():
+    """Say what came of the run."""
+    for region in SHOWN:
+        region.stop()
+    warn_of_damage()
+    warn_of_masks()
+    warn_of_alarms()
+    summarize()
+
+
 def summarize():
     """Say what the run made and what failed."""
     made = [job.output[0] for job in workflow.dag.finished_jobs if job.rule.name == "out"]
-    for line in outcome.lines(map(failure, sorted(failed_jobs(), key=str)), sorted(made)):
+    for line in outcome.lines(map(failure, sorted(one_by_one(workflow.scheduler.failed), key=str)), sorted(made)):
         logger.error(line) if line.startswith("failed") else logger.warning(line)
 
 
-def failed_jobs():
-    """The jobs that failed, one by one where a group of them did."""
-    for job in workflow.scheduler.failed:
+def one_by_one(jobs):
+    """Jobs, where some are groups of them."""
+    for job in list(jobs):
         yield from job if job.is_group() else [job]
+
+
+SHOWN = []  # in the terminal: what runs
+
+
+def show_progress():
+    """Show what runs in the last lines of the terminal; not where the log goes elsewhere, or nobody wants to see it."""
+    quiet = {each.name for each in workflow.output_settings.quiet or ()}
+    handlers = [each for each in logger.handlers if getattr(each, "can_color_tty", bool)()]
+    # `fetch` has a progress of its own there.
+    if not handlers or quiet & {"ALL", "PROGRESS"} or any(job.rule.name == "fetch" for job in workflow.dag.jobs):
+        return
+    handler, since = handlers[0], time.time()
+    region = live.Region(
+        handler.stream,
+        lambda width, height: live.lines(
+            (workflow.scheduler.finished_jobs, len(workflow.dag)), running_jobs(), since, width, height
+        ),
+    )
+    emit = handler.emit
+    handler.emit = lambda record: region.above(lambda: emit(record))
+    atexit.register(region.stop)  # of a run that breaks off
+    region.start()
+    SHOWN.append(region)
+
+
+def running_jobs():
+    """Those of the jobs at work that have something to tell."""
+    for job in one_by_one(workflow.scheduler.running):
+        if job.log:
+            yield live.Running(job.rule.name, ", ".join(map(str, job.wildcards)), Path(job.log[0]))
 
 
 def failure(job):

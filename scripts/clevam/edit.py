@@ -77,9 +77,8 @@ def invert(keyframes: dict[str, Keyframe], target: str, *, settings: Settings, m
             for name, path in zip(names, paths, strict=True):
                 save_file({"path": path.half().cpu().contiguous()}, folder / f"{name}.safetensors")
 
-        spare = Spare(inverter.model.tile)
-        spare.each(together(keyframes, machine.batch), work)
-        spare.record(folder)
+        inverter.spare.each(together(keyframes, machine.batch), work)
+        inverter.spare.record(folder)
 
 
 def read_inversion(path: str) -> Tensor:
@@ -112,9 +111,8 @@ def reference(
             (edited,) = editor.edit([opened], path, write=write)
             images.write_png(picture, edited)
 
-        spare = Spare(editor.model.tile)
-        spare.each([[opened]], work)
-        spare.record(folder)
+        editor.spare.each([[opened]], work)
+        editor.spare.record(folder)
 
 
 def block(
@@ -146,9 +144,8 @@ def block(
             for name, picture in zip(names, editor.edit(opened, paths, shared=shared, **links), strict=True):
                 images.write_png(folder / f"{name}.png", picture)
 
-        spare = Spare(editor.model.tile)
-        spare.each(together(keyframes, editor.at_once), work, whole=editor.tiles is not None)
-        spare.record(folder)
+        editor.spare.each(together(keyframes, editor.at_once), work, whole=editor.tiles is not None)
+        editor.spare.record(folder)
         for name in list(keyframes)[: -settings["edit"]["share"]["previous"]]:  # nobody will look at these any more
             shutil.rmtree(folder / ATTENTION / name)
 
@@ -190,6 +187,7 @@ class Inverter:
         self.model = Diffusion(
             machine, settings["dtype"], settings["tiling"], settings["variant"], changed_by, subjects
         )
+        self.spare = Spare(self.model.tile)
         self.schedule = sampler.Schedule.of(self.model.scheduler, settings["steps"])
         self.options = options_of(settings["attention"])
 
@@ -197,7 +195,7 @@ class Inverter:
         """Their latents at all levels, noisiest first: float32 [K, S + 1, 4, h, w]. All crops have one `work` size."""
         contexts = [self.context(one.piece, one.inside, self.source) for one in opened]
         clean = torch.cat([self.model.to_latent(one.piece) for one in opened])
-        return torch.stack(sampler.invert(self.model.unet, self.schedule, clean, contexts), 1)
+        return torch.stack(sampler.invert(self.model.unet, self.schedule, clean, contexts, self.spare.steps), 1)
 
     @cached_property
     def source(self) -> dict:
@@ -337,7 +335,7 @@ class Editor(Inverter):
         latents = sampler.edit(
             self.model.unet, self.schedule, start, source, contexts, self.edit_options["guidance"],
             first=self.first, constraint=self.constraint, shared=shared, before=before, own=own, write=write,
-            noise=partial(self.noise, source[0]),
+            noise=partial(self.noise, source[0]), each=self.spare.steps,
         )  # fmt: skip
         if tiles:
             latents = grid.apart(latents[0], tiles)[: len(opened)]
