@@ -3,14 +3,17 @@
 As a program it imports Snakemake once and forks for every call. A stage's script is not started; instead it is written
 at once what follows from the settings and the inputs, as in the real stage, so that what depends on it changes when and
 only when it would. A mask is {"extent", "of"}, of which the plan sees the extent alone. A file fail-once/<rule> makes
-the rule's next job fail, and is removed by it. A log holds the job's resources.
+the rule's next job fail, and is removed by it; one in going-on/<rule> is put into the log, and the job goes on until it
+is gone; one in interrupt/<rule> is Ctrl-C. A log holds the job's resources.
 """
 
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 import traceback
 from itertools import pairwise
 from pathlib import Path
@@ -30,9 +33,12 @@ class Rehearsal:
     def __call__(self, folder: Path, *args: str | Path) -> tuple[int, str]:
         """Exit status of snakemake with `args` in a folder, and all that it said."""
         said = folder / ".said"
+        return self.saying(said, folder, *args), said.read_text()
+
+    def saying(self, said: str | Path, folder: Path, *args: str | Path) -> int:
+        """Exit status, where it speaks to a file or a terminal."""
         print(json.dumps([str(folder), str(said), *map(str, args)]), file=self.server.stdin, flush=True)
-        status = self.server.stdout.readline()
-        return int(status), said.read_text()
+        return int(self.server.stdout.readline())
 
     def close(self) -> None:
         self.server.stdin.close()
@@ -90,6 +96,12 @@ def played(path, basedir, input, output, params, wildcards, threads, resources, 
         mark.unlink()
         Path(log[0]).write_text(f"error: {rulename} fails once\n")
         raise RuntimeError
+    for mark in Path("going-on").glob(rulename):
+        Path(log[0]).write_text(mark.read_text())
+        for _ in range(600):  # half a minute
+            time.sleep(0.05 * mark.exists())
+    for _ in Path("interrupt").glob(rulename):
+        os.kill(os.getpid(), signal.SIGINT)
     try:
         for target in map(Path, output):
             write(target, made(rulename.removeprefix("clevam_"), target, list(map(Path, input)), params.settings))

@@ -15,6 +15,7 @@ from clevam.diffusion import Machine
 from clevam.edit import Keyframe
 from clevam.errors import UserError
 from clevam.files import read_json
+from clevam.spare import Spare
 from conftest import CHECKPOINT, EDIT, box_labels, context, write_scene
 
 MACHINE = Machine(str(CHECKPOINT), "cpu", 2)
@@ -341,6 +342,20 @@ def out_of_memory(monkeypatch, function: str, fits) -> list[int]:
 
     monkeypatch.setattr(edit.sampler, function, limited)
     return asked
+
+
+def test_keyframes_are_counted_by_their_steps_and_not_twice_where_memory_runs_out():
+    counted, spare = [], Spare(lambda: True)
+
+    def work(names):
+        for step in spare.steps(range(2)):
+            counted.append(spare.bar.n)
+            if step and len(names) > 2:
+                raise torch.OutOfMemoryError
+
+    spare.each([["a", "b", "c", "d"], ["e"]], work)
+    assert counted == [0, 2, 0, 1, 2, 3, 4, 4.5]
+    assert spare.bar.n == spare.bar.total == 5
 
 
 def test_where_memory_runs_out_fewer_keyframes_go_together_and_it_is_recorded(tmp_path, scene, first, monkeypatch):
