@@ -818,7 +818,9 @@ def conclude():
 def summarize():
     """Say what the run made and what failed."""
     made = [job.output[0] for job in workflow.dag.finished_jobs if job.rule.name == "out"]
-    for line in outcome.lines(map(failure, sorted(one_by_one(workflow.scheduler.failed), key=str)), sorted(made)):
+    for line in outcome.lines(
+        map(failure, sorted(one_by_one(workflow.scheduler.failed), key=str)), sorted(made)
+    ):
         logger.error(line) if line.startswith("failed") else logger.warning(line)
 
 
@@ -836,7 +838,11 @@ def show_progress():
     quiet = {each.name for each in workflow.output_settings.quiet or ()}
     handlers = [each for each in logger.handlers if getattr(each, "can_color_tty", bool)()]
     # `fetch` has a progress of its own there.
-    if not handlers or quiet & {"ALL", "PROGRESS"} or any(job.rule.name == "fetch" for job in workflow.dag.jobs):
+    if (
+        not handlers
+        or quiet & {"ALL", "PROGRESS"}
+        or any(job.rule.name == "fetch" for job in workflow.dag.jobs)
+    ):
         return
     handler, since = handlers[0], time.time()
     region = live.Region(
