@@ -288,14 +288,22 @@ def invert_settings(find, way):
     return dict(model_settings(), find=words_of(find), **WAYS[way])
 
 
-def edit_settings(name):
+def given_reference(job):
+    """The picture that the user brings as the reference, if there is one."""
+    path = JOBS[job].edit["reference"]
+    return [or_stop(existing, path, f"videos.{job}.edit.reference")] if path else []
+
+
+def edit_settings(name, edit=None):
+    """edit: instead of the job's own section."""
     job = JOBS[name]
     return dict(
         model_settings(),
         find=words_of(job.find),
         replace=job.replace,
         feather=job.feather,
-        edit=job.edit,
+        edit={key: value for key, value in (edit or job.edit).items() if key != "reference"},
+        given=[fingerprint(path) for path in given_reference(name)],
         extras=[fingerprint(model(key)) for kind in EXTRAS for key in extra_keys(name, kind)],
         subjects=shown(name),
         viewer=[fingerprint(model(key)) for key in VIEWER] if job.shown else [],
@@ -372,7 +380,8 @@ def control_maps(job, names):
 def inverted(job, part):
     """The folder of a part's inversions, if the job takes any."""
     way = way_of(JOBS[job])
-    return [] if way == "none" else [f"work/inverted/{JOBS[job].find}/{way}/{part}"]
+    given = part == "reference" and JOBS[job].edit["reference"]
+    return [] if way == "none" or given else [f"work/inverted/{JOBS[job].find}/{way}/{part}"]
 
 
 def keyframes_of_part(wildcards):
@@ -600,7 +609,7 @@ def made_of(job):
     """What lies between a job's result and what it was made from."""
     find, video = JOBS[job].find, JOBS[job].video
     folders = blocks("keyframes", video, video) + blocks("masks", find, video) + blocks("edited", job, video)
-    if inverted(job, "reference"):
+    if way_of(JOBS[job]) != "none":
         folders += blocks("inverted", f"{find}/{way_of(JOBS[job])}", video) + inverted(job, "reference")
     folders += blocks("candidates", find, video)
     folders += [f"flow/{find}/{block}" for block in index_of(video)["blocks"]]
@@ -614,6 +623,7 @@ def look_for(job):
     if FINDS[find].masks["method"] == "files":
         masks_path(find)
     subject_pictures(job)
+    given_reference(job)
     warn_of_toys(path, tuple((key, model(key)) for key in model_keys(job)))
 
 
@@ -752,6 +762,64 @@ def sweep_settings(wildcards):
     )
 
 
+def previews(wildcards):
+    """What is tried of a clip's edits."""
+    for job in reported(wildcards.video):
+        look_for(job)
+        yield f"work/preview/{job}"
+
+
+def reference_settings(job, edit=None):
+    """What a reference follows from, wherever it is painted."""
+    return dict(
+        edit_settings(job, edit),
+        crop=crops_of(JOBS[job].find, [reference_of(job)]),
+        code=code("reference", "edit"),
+    )
+
+
+def tried_settings(wildcards):
+    tried = JOBS[wildcards.job].tried(RESOLVED.preview)
+    return dict(
+        tried={name: reference_settings(wildcards.job, job.edit) for name, (job, _) in tried.items()},
+        code=code("tried", "edit"),
+    )
+
+
+def preview_settings(wildcards):
+    """Of each edit how it is said, what its find has to tell, and what to set for each of its pictures."""
+    edits = {}
+    for job in reported(wildcards.video):
+        find, plan = JOBS[job].find, plan_of(JOBS[job].find)
+        edits[job] = dict(
+            words=spoken(job),
+            find=find,
+            regions=len(FINDS[find].edited),
+            reference=plan["reference"],
+            crop=plan["crops"][plan["reference"]]["box"],
+            given=JOBS[job].edit["reference"],
+            tried={name: keys for name, (_, keys) in JOBS[job].tried(RESOLVED.preview).items()},
+        )
+    return dict(
+        edits=edits,
+        steps=RESOLVED.preview.steps,
+        names=index_of(wildcards.video)["keyframes"],
+        code=page_code("preview"),
+    )
+
+
+def finds_of(video):
+    """What is looked for in a clip, each once."""
+    return list(dict.fromkeys(JOBS[job].find for job in reported(video)))
+
+
+def tell_of_previews():
+    """Say where the previews of this run are."""
+    for video in sorted({job.wildcards.video for job in workflow.dag.jobs if job.rule.name == "previewed"}):
+        if Path(f"report/{video}/preview.html").exists():
+            logger.info(f"preview: report/{video}/preview.html")
+
+
 def surplus():
     """Results that jobs made and that the present configuration would not make."""
 
@@ -801,6 +869,7 @@ def brought():
     yield from (Path(clip.path) for clip in CLIPS.values())
     yield from (Path(path) for find in FINDS.values() if (path := find.masks["path"]))
     for job in JOBS.values():
+        yield from [Path(job.edit["reference"])] if job.edit["reference"] else []
         yield from (Path(path) for subject in job.shown.values() for path in subject["images"])
         yield from (Path(each["maps"]) for each in job.edit["control"])
 
@@ -812,6 +881,7 @@ def conclude():
     warn_of_damage()
     warn_of_masks()
     warn_of_alarms()
+    tell_of_previews()
     summarize()
 
 

@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from clevam import control, grid, images, phrases, sampler, store
+from clevam import control, grid, images, phrases, sampler, store, twin
 from clevam.adapters import Adapter
 from clevam.attention import Cache, Context, Options, layer_labels
 from clevam.diffusion import Diffusion, Machine, Words
@@ -91,11 +91,12 @@ def read_inversion(path: str) -> Tensor:
 
 def reference(
     keyframe: Keyframe, inverted: str | None, picture: str, cache: str, *, settings: Settings, machine: Machine,
-    subjects: Sequence[Subject] = (),
+    subjects: Sequence[Subject] = (), given: str | None = None,
 ) -> None:  # fmt: skip
     """Edit the reference keyframe; write it as PNG to `picture` and its attention into the folder `cache`.
 
-    inverted: the file of its inversion, where the edit takes one.
+    inverted: the file of its inversion, where the edit takes one; given: a picture of the keyframe with B in it, taken
+    instead of painting one. Raises UserError if that is of another size.
     """
     editor = Editor(settings, machine, subjects)
     opened = editor.open(keyframe)
@@ -103,16 +104,41 @@ def reference(
         folder.mkdir()
 
         def work(_: list) -> None:
-            write = None
-            if editor.shares:
-                write = store.Writer(folder, editor.made_with)
-                write.keep(opened.inside, opened.piece, opened.maps)
             path = read_inversion(inverted)[None] if inverted else None
-            (edited,) = editor.edit([opened], path, write=write)
-            images.write_png(picture, edited)
+            images.write_png(picture, editor.first_of_all(opened, path, folder, given))
 
         editor.spare.each([[opened]], work)
         editor.spare.record(folder)
+
+
+def tried(
+    keyframe: Keyframe, target: str, *, tried: Mapping[str, tuple[Settings, str]], machine: Machine,
+    subjects: Sequence[Subject] = (), given: str | None = None,
+) -> None:  # fmt: skip
+    """Write the reference in several ways into the folder `target`: <name>.png, and the attention into <name>/.
+
+    tried: of each its settings and their digest (twin.digest); keyframe, given: as for `reference`.
+    """
+    with replacing(target) as folder:
+        folder.mkdir()
+        editors: list[Editor] = []
+
+        def work(names: list[str]) -> None:
+            (name,) = names
+            settings, digest = tried[name]
+            editor = Editor(settings, machine, subjects, editors[0].model if editors else None)
+            editors[:] = [editor]
+            editor.spare = spare
+            opened = editor.open(keyframe)
+            path = editor.invert([opened]).half().float() if editor.inverts and not given else None  # as it is kept
+            with replacing(folder / name) as cache:
+                cache.mkdir()
+                images.write_png(folder / f"{name}.png", editor.first_of_all(opened, path, cache, given))
+            twin.record(digest, folder / f"{name}.png", folder / name)
+
+        spare = Spare(lambda: editors[0].model.tile())
+        spare.each([[name] for name in tried], work)
+        spare.record(folder)
 
 
 def block(
@@ -182,9 +208,11 @@ class Inverter:
         machine: Machine,
         changed_by: Sequence[Adapter] = (),
         subjects: Sequence[Subject] = (),
+        model: Diffusion | None = None,
     ) -> None:
+        """model: loaded already, for other settings of the same checkpoint, changed alike."""
         self.settings, self.find = settings, settings["find"]
-        self.model = Diffusion(
+        self.model = model or Diffusion(
             machine, settings["dtype"], settings["tiling"], settings["variant"], changed_by, subjects
         )
         self.spare = Spare(self.model.tile)
@@ -233,13 +261,11 @@ class Inverter:
         picture = images.read_rgb(keyframe.picture)
         labels = images.read_labels(keyframe.mask, len(self.find))
         box, (width, height) = keyframe.crop["box"], keyframe.crop["work"]
-        piece = cv2.resize(cut(picture, box), (width, height), interpolation=_filter(box[2] > width))
+        piece = piece_of(picture, box, (width, height))
         cell = self.model.cell
         inside = self.latent_labels(cut(labels, box, "constant"), (height // cell, width // cell))
         maps = tuple(
-            cv2.resize(cut(images.read_rgb(path), box), (width, height), interpolation=_filter(box[2] > width))
-            if path
-            else control.canny(piece)
+            piece_of(images.read_rgb(path), box, (width, height)) if path else control.canny(piece)
             for path in keyframe.maps
         )
         return Opened(picture, labels, box, piece, inside, maps)
@@ -253,7 +279,9 @@ class Inverter:
 class Editor(Inverter):
     """A checkpoint and one edit's settings, loaded once for many keyframes."""
 
-    def __init__(self, settings: Settings, machine: Machine, subjects: Sequence[Subject] = ()) -> None:
+    def __init__(
+        self, settings: Settings, machine: Machine, subjects: Sequence[Subject] = (), model: Diffusion | None = None
+    ) -> None:
         self.edit_options, self.shares = settings["edit"], settings["edit"]["share"]["reference"]
         edit = settings["edit"]
         changed_by = [
@@ -261,7 +289,8 @@ class Editor(Inverter):
             for each, path in zip(edit["adapters"], machine.adapters, strict=True)
         ]
         own = settings | {key: edit[key] for key in ("steps", "attention")}
-        super().__init__(own, machine, changed_by, subjects)
+        super().__init__(own, machine, changed_by, subjects, model)
+        self.inverts = edit["start"] == "inversion" or edit["inject"]["where"] != "none"
         self.options = options_of(edit["attention"], edit["share"], edit["inject"])
         self.first = self.schedule.steps - max(1, round(edit["strength"] * self.schedule.steps))
         self.constraint = constraint_of(edit)
@@ -312,6 +341,34 @@ class Editor(Inverter):
         """
         painted = self.paint(opened, inverted, shared, write, before)
         return [self.close(one, crop) for one, crop in zip(opened, painted, strict=True)]
+
+    def first_of_all(self, opened: Opened, path: Tensor | None, folder: Path, given: str | None) -> np.ndarray:
+        """The reference, edited or given, uint8 RGB [H, W, 3]; what others will look at goes into a folder.
+
+        path: its inversion, where the edit takes one.
+        """
+        write = None
+        if self.shares:
+            write = store.Writer(folder, self.made_with)
+            write.keep(opened.inside, opened.piece, opened.maps)
+        if given:
+            return self.follow(opened, images.read_rgb(given, opened.picture.shape[1::-1]), write)
+        return self.edit([opened], path, write=write)[0]
+
+    def follow(self, opened: Opened, given: np.ndarray, write: Callable[[int, Cache], None] | None) -> np.ndarray:
+        """The keyframe with B as a picture of it shows it, uint8 RGB [H, W, 3]; `write` takes the attention that the
+        picture has on its way to noise, as if it had been painted (StyleAligned, section 4.3, of given pictures)."""
+        encode, words = self.model.encode, self.settings["replace"]
+        whole = encode(", ".join(words))
+        told = self.told([encode(text).embedding for text in ["", *words]], whole, [whole.pooled])
+        clean = self.model.to_latent(piece_of(given, opened.box, opened.piece.shape[1::-1]))
+        context = self.context(opened.piece, opened.inside, told)
+        path = sampler.invert(self.model.unet, self.schedule, clean, [context], self.spare.steps)
+        if write:
+            moves = self.constraint.moves(self.schedule, self.first)
+            about = self.guided(opened.piece, opened.inside, opened.maps)
+            sampler.witness(self.model.unet, self.schedule, path, about, moves, write)
+        return self.laid(opened, cut(given, opened.box))
 
     def paint(
         self,
@@ -380,10 +437,13 @@ class Editor(Inverter):
     def close(self, opened: Opened, painted: np.ndarray) -> np.ndarray:
         """The whole keyframe with the painted crop, float32 RGB at work size, in its place."""
         box = opened.box
-        painted = cv2.resize(painted, tuple(box[2:]), interpolation=_filter(box[2] < painted.shape[1]))
+        return self.laid(opened, cv2.resize(painted, tuple(box[2:]), interpolation=_filter(box[2] < painted.shape[1])))
+
+    def laid(self, opened: Opened, crop: np.ndarray) -> np.ndarray:
+        """The whole keyframe with B of a crop, RGB of the box's size, 0 to 255, laid over it."""
         # Wider than the rim that `out` blends over, so that there the result has a single feather.
         rim = self.settings["feather"]
-        return paste(opened.picture, painted, box, feather(opened.labels > 0, rim, 2 * rim + 1))
+        return paste(opened.picture, crop, opened.box, feather(opened.labels > 0, rim, 2 * rim + 1))
 
     def start(self, source: list[Tensor], opened: list[Opened]) -> Tensor:
         """The latents [K, 4, h, w] that the first step starts from."""
@@ -434,6 +494,11 @@ def check_layers(unet, options: Options) -> None:
             if beginning != "all" and not any(name.startswith(beginning) for name in layers):
                 blocks = sorted({name.partition(".attentions")[0] for name in layers})
                 raise UserError(f"edit.{key}.layers: no layer begins with {beginning!r}; there are {', '.join(blocks)}")
+
+
+def piece_of(picture: np.ndarray, box: list[int], size: tuple[int, int]) -> np.ndarray:
+    """A crop of uint8 RGB [H, W, 3] at the size (width, height) that the model works on."""
+    return cv2.resize(cut(picture, box), size, interpolation=_filter(box[2] > size[0]))
 
 
 def _filter(shrinks: bool) -> int:

@@ -211,6 +211,23 @@ def edit(
     return z
 
 
+@torch.no_grad()
+def witness(
+    unet, schedule: Schedule, path: list[Tensor], context: Context, moves: Iterable, write: Callable[[int, Cache], None]
+) -> None:
+    """Have `write` take the attention that `edit` would have written, had its moves gone through these latents.
+
+    path: of one keyframe, [1, 4, h, w] at all levels, noisiest first; context: as for `edit`.
+    """
+    told = [context]
+    with installed(unet, told):
+        for step, i in enumerate(i for i, end in moves if i < end):
+            progress = i / schedule.steps
+            if during(progress, context.options.shared):
+                cache = look_again(unet, path[i], schedule.timesteps[i], [context], told, progress, "write")[0]
+                write(step, cache | {"z": path[i]})
+
+
 def look_again(
     unet, z: Tensor, t: int, contexts: list[Context], told: list[Context], progress: float, role: str
 ) -> list[Cache]:

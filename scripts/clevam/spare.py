@@ -26,14 +26,15 @@ class Spare:
     most: int | None = None
     tiling: bool = False
     bar: tqdm | None = field(default=None, init=False)
-    share: int = field(default=0, init=False)  # keyframes at work
+    done: int = field(default=0, init=False)  # keyframes
+    share: int = field(default=0, init=False)  # of them that are at work
 
     def each(self, groups: Iterable[list], work: Callable[[list], None], whole: bool = False) -> None:
         """Call `work` with every group, or with parts of it if memory runs out; whole: a group cannot be parted.
 
         Raises UserError where even the least does not fit.
         """
-        groups, done = list(groups), 0
+        groups, self.done = list(groups), 0
         with tqdm(total=sum(map(len, groups)), desc="keyframes", unit="keyframe", bar_format=BAR) as self.bar:
             for group in groups:
                 rest = [group]
@@ -44,20 +45,20 @@ class Spare:
                         continue
                     self.share = len(part)
                     if fits(work, part):
-                        done += len(part)
+                        self.done += len(part)
                     else:
                         self.less(1 if whole else len(part))
                         rest.insert(0, part)
-                    self.bar.n = done
+                    self.bar.n = self.done
                     self.bar.refresh()
 
     def steps(self, moves: Iterable) -> Iterator:
         """The moves through the network, each counted as its part of the keyframes at work."""
         moves = list(moves)
-        for move in moves:
+        for number, move in enumerate(moves, 1):
             yield move
             if self.bar is not None:
-                self.bar.update(self.share / len(moves))
+                self.bar.update(self.done + self.share * number / len(moves) - self.bar.n)
 
     def less(self, count: int) -> None:
         """Spare memory after so many things at a time were too much."""
