@@ -796,7 +796,7 @@ def preview_settings(wildcards):
             find=find,
             regions=len(FINDS[find].edited),
             reference=plan["reference"],
-            crop=plan["crops"][plan["reference"]]["box"],
+            crop=plan["crops"][plan["reference"]],
             given=JOBS[job].edit["reference"],
             tried={name: keys for name, (_, keys) in JOBS[job].tried(RESOLVED.preview).items()},
         )

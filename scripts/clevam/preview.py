@@ -20,9 +20,9 @@ def write(
     """Write the page `target` of a clip.
 
     keyframes: {name: path}; finds: of each {"told" (masks.json), "masks" ({name: path})}; edits: of each job {"words",
-    "find", "regions" (their number), "reference" (a keyframe), "crop" (its box), "given" (the user's picture of it, or
-    None), "tried" ({name: the keys of `edit` to set}), "folder" (of edit.tried)}; steps: what they were painted with,
-    if not with those of the configuration.
+    "find", "regions" (their number), "reference" (a keyframe), "crop" (of plan.json), "given" (the user's picture of it
+    or None), "tried" ({name: the keys of `edit` to set}), "folder" (of edit.tried)}; steps: what they were painted
+    with, if not with those of the configuration.
     """
     shown = []
     for job, edit in edits.items():
@@ -56,7 +56,7 @@ def _find(name: str, find: Mapping[str, Any], keyframes: Mapping[str, str], refe
 
 def _edit(job: str, edit: Mapping[str, Any], video: str, keyframe: str, mask: str) -> dict:
     """Source, mask and all that was tried, cut out around A."""
-    box = edit["crop"]
+    box = edit["crop"]["box"]
     return {
         "name": job,
         "words": edit["words"],
