@@ -357,7 +357,7 @@ class Editor(Inverter):
 
     def follow(self, opened: Opened, given: np.ndarray, write: Callable[[int, Cache], None] | None) -> np.ndarray:
         """The keyframe with B as a picture of it shows it, uint8 RGB [H, W, 3]; `write` takes the attention that the
-        picture has on its way to noise, as if it had been painted (StyleAligned, section 4.3, of given pictures)."""
+        picture has on its way to noise, as if it had been painted (as StyleAligned does from an input image)."""
         encode, words = self.model.encode, self.settings["replace"]
         whole = encode(", ".join(words))
         told = self.told([encode(text).embedding for text in ["", *words]], whole, [whole.pooled])
