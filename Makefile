@@ -10,7 +10,7 @@ PYTHON = .venv/bin/python
 SNAKEMAKE = .venv/bin/snakemake
 CORES ?= 2
 
-.PHONY: demo test test-unit test-workflow test-slurm slurm lint bench envs lock-envs config-docs demo-clip clean rerun-docs test-browser chromium
+.PHONY: demo test test-unit test-workflow test-slurm slurm lint bench envs lock-envs config-docs demo-clip demo-pictures clean rerun-docs test-browser chromium
 .DELETE_ON_ERROR:
 
 demo: .venv/driver ## edit the bundled clip: out/ball.mp4
@@ -71,8 +71,8 @@ rerun-docs: .venv/driver ## docs/rerun.md and README's table of what re-runs
 demo-clip: .venv/dev ## render the bundled clip again
 	$(PYTHON) demo/world.py --seed 903385 --only 1 --out demo/clip.mp4 --masks demo/masks.mkv
 
-docs/demo.png: .venv/dev demo
-	$(PYTHON) demo/picture.py demo/clip.mp4 out/ball.mp4 $@
+demo-pictures: .venv/dev demo ## docs/demo.png and docs/demo.webp, of what the demo makes now
+	$(PYTHON) demo/picture.py .
 
 # --- bootstrap: uv by pip into the project, everything else by uv -----------------------------------------------------
 

@@ -5,6 +5,7 @@ snakemake --cores 2 --configfile mine.yaml       your own
 snakemake --cores 2 out/dog.mp4                  one of them
 snakemake --cores 2 report/dog/index.html        one of them, and the page that shows it
 snakemake masks_video --cores 2                  the masks of every frame, as one video
+snakemake preview --cores 2                      the first edit alone, from several seeds, on one page per clip
 snakemake sweep --cores 2                        every combination of the values under `sweep`, side by side
 snakemake fetch --cores 1                        download the models that are named
 snakemake prune --cores 1                        list results that nothing asks for; --config yes=1 removes them
@@ -29,6 +30,7 @@ include: "rules/edit.smk"
 include: "rules/flow.smk"
 include: "rules/between.smk"
 include: "rules/out.smk"
+include: "rules/preview.smk"
 include: "rules/sweep.smk"
 include: "rules/report.smk"
 include: "rules/environments.smk"
@@ -49,18 +51,13 @@ rule all:
 # What this run was asked for, with every default, beside its results.
 onstart:
     write_json("out/config.json", RESOLVED.describe())
+    show_progress()
 
 
 # Said last, for the log of a job that succeeded is not shown.
 onsuccess:
-    warn_of_damage()
-    warn_of_masks()
-    warn_of_alarms()
-    summarize()
+    conclude()
 
 
 onerror:
-    warn_of_damage()
-    warn_of_masks()
-    warn_of_alarms()
-    summarize()
+    conclude()

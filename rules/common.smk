@@ -6,12 +6,14 @@ for something else), {job} is a result, {way} how its keyframes are inverted, {b
 {container} the kind of file.
 """
 
+import atexit
 import gc
 import hashlib
 import json
 import os
 import re
 import sys
+import time
 from functools import cache, partial, reduce
 from pathlib import Path
 
@@ -24,7 +26,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 from snakemake.io import IOFile, flag
 from snakemake.logging import logger
 
-from clevam import alone, closure, damage, doubts, hub, outcome, prune, tools, weights
+from clevam import alone, closure, damage, doubts, hub, live, outcome, prune, tools, weights
 from clevam.errors import UserError
 from clevam.files import read_json, write_json
 from clevam.jobs import WHOLE, resolve

@@ -54,6 +54,7 @@ rule reference:
         inverted=lambda wildcards: inverted(wildcards.job, "reference"),
         keyframe=reference_picture("keyframes", lambda job: job.video),
         mask=reference_picture("masks", lambda job: job.find),
+        given=lambda wildcards: given_reference(wildcards.job),
         maps=lambda wildcards: control_maps(wildcards.job, [reference_of(wildcards.job)]),
         subjects=lambda wildcards: subjects(wildcards.job),
     output:
@@ -76,11 +77,7 @@ rule reference:
         subject=viewer,
         batch=RESOLVED.runtime.batch,
     params:
-        settings=lambda wildcards: dict(
-            edit_settings(wildcards.job),
-            crop=crops_of(JOBS[wildcards.job].find, [reference_of(wildcards.job)]),
-            code=code("reference", "edit"),
-        ),
+        settings=lambda wildcards: reference_settings(wildcards.job),
     message:
         "reference: the first edit of {wildcards.job}"
     script:

@@ -292,14 +292,22 @@ def invert_settings(find, way):
     return dict(model_settings(), find=words_of(find), **WAYS[way])
 
 
-def edit_settings(name):
+def given_reference(job):
+    """The picture that the user brings as the reference, if there is one."""
+    path = JOBS[job].edit["reference"]
+    return [or_stop(existing, path, f"videos.{job}.edit.reference")] if path else []
+
+
+def edit_settings(name, edit=None):
+    """edit: instead of the job's own section."""
     job = JOBS[name]
     return dict(
         model_settings(),
         find=words_of(job.find),
         replace=job.replace,
         feather=job.feather,
-        edit=job.edit,
+        edit={key: value for key, value in (edit or job.edit).items() if key != "reference"},
+        given=[fingerprint(path) for path in given_reference(name)],
         extras=[fingerprint(model(key)) for kind in EXTRAS for key in extra_keys(name, kind)],
         subjects=shown(name),
         viewer=[fingerprint(model(key)) for key in VIEWER] if job.shown else [],
@@ -376,7 +384,8 @@ def control_maps(job, names):
 def inverted(job, part):
     """The folder of a part's inversions, if the job takes any."""
     way = way_of(JOBS[job])
-    return [] if way == "none" else [f"work/inverted/{JOBS[job].find}/{way}/{part}"]
+    given = part == "reference" and JOBS[job].edit["reference"]
+    return [] if way == "none" or given else [f"work/inverted/{JOBS[job].find}/{way}/{part}"]
 
 
 def keyframes_of_part(wildcards):
@@ -605,7 +614,7 @@ def made_of(job):
     """What lies between a job's result and what it was made from."""
     find, video = JOBS[job].find, JOBS[job].video
     folders = blocks("keyframes", video, video) + blocks("masks", find, video) + blocks("edited", job, video)
-    if inverted(job, "reference"):
+    if way_of(JOBS[job]) != "none":
         folders += blocks("inverted", f"{find}/{way_of(JOBS[job])}", video) + inverted(job, "reference")
     folders += blocks("candidates", find, video) + all_blocks("flow", find)
     return [*folders, *frames_between(find), *subjects(job), f"edited/{job}/reference.png"]
@@ -618,6 +627,7 @@ def look_for(job):
     if FINDS[find].masks["method"] == "files":
         masks_path(find)
     subject_pictures(job)
+    given_reference(job)
     warn_of_toys(path, tuple((key, model(key)) for key in model_keys(job)))
 
 
@@ -782,6 +792,64 @@ def sweep_settings(wildcards):
     )
 
 
+def previews(wildcards):
+    """What is tried of a clip's edits."""
+    for job in reported(wildcards.video):
+        look_for(job)
+        yield f"work/preview/{job}"
+
+
+def reference_settings(job, edit=None):
+    """What a reference follows from, wherever it is painted."""
+    return dict(
+        edit_settings(job, edit),
+        crop=crops_of(JOBS[job].find, [reference_of(job)]),
+        code=code("reference", "edit"),
+    )
+
+
+def tried_settings(wildcards):
+    tried = JOBS[wildcards.job].tried(RESOLVED.preview)
+    return dict(
+        tried={name: reference_settings(wildcards.job, job.edit) for name, (job, _) in tried.items()},
+        code=code("tried", "edit"),
+    )
+
+
+def preview_settings(wildcards):
+    """Of each edit how it is said, what its find has to tell, and what to set for each of its pictures."""
+    edits = {}
+    for job in reported(wildcards.video):
+        find, plan = JOBS[job].find, plan_of(JOBS[job].find)
+        edits[job] = dict(
+            words=spoken(job),
+            find=find,
+            regions=len(FINDS[find].edited),
+            reference=plan["reference"],
+            crop=plan["crops"][plan["reference"]],
+            given=JOBS[job].edit["reference"],
+            tried={name: keys for name, (_, keys) in JOBS[job].tried(RESOLVED.preview).items()},
+        )
+    return dict(
+        edits=edits,
+        steps=RESOLVED.preview.steps,
+        names=index_of(wildcards.video)["keyframes"],
+        code=page_code("preview"),
+    )
+
+
+def finds_of(video):
+    """What is looked for in a clip, each once."""
+    return list(dict.fromkeys(JOBS[job].find for job in reported(video)))
+
+
+def tell_of_previews():
+    """Say where the previews of this run are."""
+    for video in sorted({job.wildcards.video for job in workflow.dag.jobs if job.rule.name == "previewed"}):
+        if Path(f"report/{video}/preview.html").exists():
+            logger.info(f"preview: report/{video}/preview.html")
+
+
 def surplus():
     """Results that jobs made and that the present configuration would not make."""
 
@@ -833,21 +901,70 @@ def brought():
     yield from (Path(clip.path) for clip in CLIPS.values())
     yield from (Path(path) for find in FINDS.values() if (path := find.masks["path"]))
     for job in JOBS.values():
+        yield from [Path(job.edit["reference"])] if job.edit["reference"] else []
         yield from (Path(path) for subject in job.shown.values() for path in subject["images"])
         yield from (Path(each["maps"]) for each in job.edit["control"])
+
+
+def conclude():
+    """Say what came of the run."""
+    for region in SHOWN:
+        region.stop()
+    warn_of_damage()
+    warn_of_masks()
+    warn_of_alarms()
+    tell_of_previews()
+    summarize()
 
 
 def summarize():
     """Say what the run made and what failed."""
     made = [job.output[0] for job in workflow.dag.finished_jobs if job.rule.name == "out"]
-    for line in outcome.lines(map(failure, sorted(failed_jobs(), key=str)), sorted(made)):
+    for line in outcome.lines(
+        map(failure, sorted(one_by_one(workflow.scheduler.failed), key=str)), sorted(made)
+    ):
         logger.error(line) if line.startswith("failed") else logger.warning(line)
 
 
-def failed_jobs():
-    """The jobs that failed, one by one where a group of them did."""
-    for job in workflow.scheduler.failed:
+def one_by_one(jobs):
+    """Jobs, where some are groups of them."""
+    for job in list(jobs):
         yield from job if job.is_group() else [job]
+
+
+SHOWN = []  # in the terminal: what runs
+
+
+def show_progress():
+    """Show what runs in the last lines of the terminal; not where the log goes elsewhere, or nobody wants to see it."""
+    quiet = {each.name for each in workflow.output_settings.quiet or ()}
+    handlers = [each for each in logger.handlers if getattr(each, "can_color_tty", bool)()]
+    # `fetch` has a progress of its own there.
+    if (
+        not handlers
+        or quiet & {"ALL", "PROGRESS"}
+        or any(job.rule.name == "fetch" for job in workflow.dag.jobs)
+    ):
+        return
+    handler, since = handlers[0], time.time()
+    region = live.Region(
+        handler.stream,
+        lambda width, height: live.lines(
+            (workflow.scheduler.finished_jobs, len(workflow.dag)), running_jobs(), since, width, height
+        ),
+    )
+    emit = handler.emit
+    handler.emit = lambda record: region.above(lambda: emit(record))
+    atexit.register(region.stop)  # of a run that breaks off
+    region.start()
+    SHOWN.append(region)
+
+
+def running_jobs():
+    """Those of the jobs at work that have something to tell."""
+    for job in one_by_one(workflow.scheduler.running):
+        if job.log:
+            yield live.Running(job.rule.name, ", ".join(map(str, job.wildcards)), Path(job.log[0]))
 
 
 def failure(job):

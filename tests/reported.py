@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 import clips
-from clevam import images, measure, page, summary, video
+from clevam import images, measure, page, preview, summary, video
 from clevam.files import read_json, seal, write_json
 from clevam.orientation import upright, upright_size
 
@@ -123,8 +123,30 @@ def report(folder: Path, words: Mapping[str, str], video_name: str = "ball", see
     return target
 
 
+def previewed(
+    folder: Path, words: str, tried: Mapping[str, dict], given: str | None = None, name: str = "ball"
+) -> Path:
+    """The preview of the clip in a folder that was measured: what was tried, {name: keys}, is all one picture."""
+    names = index_of(folder / "clip.mp4", len(clips.decode(folder / "clip.mp4")))["keyframes"]
+    for way in tried:
+        edited = images.read_rgb(folder / f"edited/{name}/000006.png")
+        images.write_png(folder / f"work/preview/{name}/{way}.png", edited)
+    masks = {"threshold": 0.3, "regions": [{"find": words, "label": 1, "words": True}], "keyframes": {}}
+    edit = {"words": words, "find": "ball", "regions": 1, "reference": "000006", "crop": {"box": [-8, 0, 64, 64]}}
+    target = folder / "report/ball/preview.html"
+    preview.write(
+        str(target),
+        video="ball",
+        keyframes={name: str(folder / f"edited/source_{name}.png") for name in names},
+        finds={"ball": {"told": masks, "masks": {name: str(folder / f"masks/{name}.png") for name in names}}},
+        edits={name: edit | {"given": given, "tried": tried, "folder": str(folder / f"work/preview/{name}")}},
+        steps=5,
+    )
+    return target
+
+
 def main(folder: Path) -> None:
-    """60 frames, two edits: a green square, and one that turns red for a moment in frame 30."""
+    """60 frames, two edits: a green square, and one that turns red for a moment in frame 30; and a preview."""
     source, masks = squares(60, (192, 128))
     green = painted(source, masks, (20, 160, 60))
     blink = [*green]
@@ -133,6 +155,7 @@ def main(folder: Path) -> None:
     measured(folder, source, blink, masks, "ball.blink")
     write_json(folder / "out/config.json", {})
     report(folder, {"ball": WORDS, "ball.blink": "the square → one that blinks"})
+    previewed(folder, "<b>the square</b> " * 9, {"own": {}} | {str(seed): {"seed": seed} for seed in range(1, 5)})
 
 
 if __name__ == "__main__":

@@ -168,6 +168,9 @@ Layers = Annotated[
 ]
 
 
+Seed = Annotated[int, Field(ge=0, lt=1 << 32)]
+
+
 class Attention(Section):
     """How pixels and words may look at each other, in the inversion and while B is painted."""
 
@@ -262,8 +265,13 @@ class Edit(Section):
     )
     steps: PositiveInt = Field(20, le=999, description="DDIM steps, for the inversion and for the edit")
     guidance: float = Field(4.5, ge=1, le=30, description="classifier-free guidance; 1 is none")
-    seed: NonNegativeInt = Field(0, lt=1 << 32, description="of the noise, where there is any: not with an inversion")
+    seed: Seed = Field(0, description="of the noise, where there is any: not with an inversion")
     negative: str = Field("", description="what should not appear")
+    reference: Phrase | None = Field(
+        None,
+        description="a picture of the reference keyframe with B in it, as large as the clip: taken instead of painting "
+        "one; the other keyframes look at it",
+    )
     start: Literal["inversion", "source", "noise"] = Field(
         "inversion",
         description="what the first step starts from: A's way back to noise, A under noise (SDEdit), or only noise",
@@ -456,6 +464,17 @@ class Report(Section):
     alarm: Alarm = Alarm()
 
 
+class Preview(Section):
+    """What `snakemake preview` tries: the reference alone, from one noise and another."""
+
+    seeds: Annotated[int, Field(ge=1, le=99)] | Annotated[list[Seed], Field(min_length=1, max_length=99)] = Field(
+        4, description="so many, from 0 on, or a list of them; beside what the configuration asks for itself"
+    )
+    steps: PositiveInt | None = Field(
+        None, le=999, description="instead of `edit.steps`: sooner to be seen, but what is chosen is painted anew"
+    )
+
+
 class Subject(Section):
     """Pictures of what B looks like, shown beside its words."""
 
@@ -526,7 +545,8 @@ class Video(Variant):
         return self
 
 
-_TEXTS = {"path", "text", "find", "replace", "masks.path", "edit.negative"}  # in a table no YAML: `no` is a word there
+# In a table no YAML: `no` is a word there
+_TEXTS = {"path", "text", "find", "replace", "masks.path", "edit.negative", "edit.reference"}
 
 
 def _read_table(videos: Any) -> Any:
@@ -550,6 +570,7 @@ class Config(Section):
     models: Models = Models()
     runtime: Runtime = Runtime()
     report: Report = Report()
+    preview: Preview = Preview()
     sweep: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
         {},
         description="values of keys of an edit, as `edit.guidance: [3, 6]`: `snakemake sweep` tries all combinations",

@@ -20,14 +20,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from clevam import control, grid, images, phrases, sampler, store
+from clevam import control, grid, images, phrases, sampler, store, twin
 from clevam.adapters import Adapter
 from clevam.attention import Cache, Context, Options, layer_labels
 from clevam.diffusion import Diffusion, Machine, Words
 from clevam.errors import UserError
 from clevam.files import replacing
 from clevam.geometry import cut, feather, paste
-from clevam.spare import sparing
+from clevam.spare import Spare
 from clevam.subject import Subject
 
 ATTENTION = "attention"  # of the keyframes of a block, for those after them
@@ -78,7 +78,7 @@ def invert(keyframes: dict[str, Keyframe], target: str, *, settings: Settings, m
             for name, path in zip(names, paths, strict=True):
                 write_inversion(folder / f"{name}.safetensors", path)
 
-        sparing(folder, inverter.model.tile, together(keyframes, machine.batch), work)
+        inverter.spare.each(together(keyframes, machine.batch), work, folder)
 
 
 def write_inversion(path: Path, latents: Tensor) -> None:
@@ -101,11 +101,12 @@ def read_inversion(path: str) -> Tensor:
 
 def reference(
     keyframe: Keyframe, inverted: str | None, picture: str, cache: str, *, settings: Settings, machine: Machine,
-    subjects: Sequence[Subject] = (),
+    subjects: Sequence[Subject] = (), given: str | None = None,
 ) -> None:  # fmt: skip
     """Edit the reference keyframe; write it as PNG to `picture` and its attention into the folder `cache`.
 
-    inverted: the file of its inversion, where the edit takes one.
+    inverted: the file of its inversion, where the edit takes one; given: a picture of the keyframe with B in it, taken
+    instead of painting one. Raises UserError if that is of another size.
     """
     editor = Editor(settings, machine, subjects)
     opened = editor.open(keyframe)
@@ -113,15 +114,39 @@ def reference(
         folder.mkdir()
 
         def work(_: list) -> None:
-            write = None
-            if editor.shares:
-                write = store.Writer(folder, editor.made_with)
-                write.keep(opened.inside, opened.piece, opened.maps)
             path = read_inversion(inverted)[None] if inverted else None
-            (edited,) = editor.edit([opened], path, write=write)
-            images.write_png(picture, edited)
+            images.write_png(picture, editor.first_of_all(opened, path, folder, given))
 
-        sparing(folder, editor.model.tile, [[opened]], work)
+        editor.spare.each([[opened]], work, folder)
+
+
+def tried(
+    keyframe: Keyframe, target: str, *, tried: Mapping[str, tuple[Settings, str]], machine: Machine,
+    subjects: Sequence[Subject] = (), given: str | None = None,
+) -> None:  # fmt: skip
+    """Write the reference in several ways into the folder `target`: <name>.png, and the attention into <name>/.
+
+    tried: of each its settings and their digest (twin.digest); keyframe, given: as for `reference`.
+    """
+    with replacing(target) as folder:
+        folder.mkdir()
+        editors: list[Editor] = []
+
+        def work(names: list[str]) -> None:
+            (name,) = names
+            settings, digest = tried[name]
+            editor = Editor(settings, machine, subjects, editors[0].model if editors else None)
+            editors[:] = [editor]
+            editor.spare = spare
+            opened = editor.open(keyframe)
+            path = editor.invert([opened]).half().float() if editor.inverts and not given else None  # as it is kept
+            with replacing(folder / name) as cache:
+                cache.mkdir()
+                images.write_png(folder / f"{name}.png", editor.first_of_all(opened, path, cache, given))
+            twin.record(digest, folder / f"{name}.png", folder / name)
+
+        spare = Spare(lambda: editors[0].model.tile())
+        spare.each([[name] for name in tried], work, folder)
 
 
 def block(
@@ -153,8 +178,7 @@ def block(
             for name, picture in zip(names, editor.edit(opened, paths, shared=shared, **links), strict=True):
                 images.write_png(folder / f"{name}.png", picture)
 
-        groups = together(keyframes, editor.at_once)
-        sparing(folder, editor.model.tile, groups, work, whole=editor.tiles is not None)
+        editor.spare.each(together(keyframes, editor.at_once), work, folder, whole=editor.tiles is not None)
         for name in list(keyframes)[: -settings["edit"]["share"]["previous"]]:  # nobody will look at these any more
             shutil.rmtree(folder / ATTENTION / name)
 
@@ -191,11 +215,14 @@ class Inverter:
         machine: Machine,
         changed_by: Sequence[Adapter] = (),
         subjects: Sequence[Subject] = (),
+        model: Diffusion | None = None,
     ) -> None:
+        """model: loaded already, for other settings of the same checkpoint, changed alike."""
         self.settings, self.find = settings, settings["find"]
-        self.model = Diffusion(
+        self.model = model or Diffusion(
             machine, settings["dtype"], settings["tiling"], settings["variant"], changed_by, subjects
         )
+        self.spare = Spare(self.model.tile)
         self.schedule = sampler.Schedule.of(self.model.scheduler, settings["steps"])
         self.options = options_of(settings["attention"])
 
@@ -203,7 +230,7 @@ class Inverter:
         """Their latents at all levels, noisiest first: float32 [K, S + 1, 4, h, w]. All crops have one `work` size."""
         contexts = [self.context(one.piece, one.inside, self.source) for one in opened]
         clean = torch.cat([self.model.to_latent(one.piece) for one in opened])
-        return torch.stack(sampler.invert(self.model.unet, self.schedule, clean, contexts), 1)
+        return torch.stack(sampler.invert(self.model.unet, self.schedule, clean, contexts, self.spare.steps), 1)
 
     @cached_property
     def source(self) -> dict:
@@ -241,13 +268,11 @@ class Inverter:
         picture = images.read_rgb(keyframe.picture)
         labels = images.read_labels(keyframe.mask, len(self.find))
         box, (width, height) = keyframe.crop["box"], keyframe.crop["work"]
-        piece = cv2.resize(cut(picture, box), (width, height), interpolation=_filter(box[2] > width))
+        piece = piece_of(picture, box, (width, height))
         cell = self.model.cell
         inside = self.latent_labels(cut(labels, box, "constant"), (height // cell, width // cell))
         maps = tuple(
-            cv2.resize(cut(images.read_rgb(path), box), (width, height), interpolation=_filter(box[2] > width))
-            if path
-            else control.canny(piece)
+            piece_of(images.read_rgb(path), box, (width, height)) if path else control.canny(piece)
             for path in keyframe.maps
         )
         return Opened(picture, labels, box, piece, inside, maps)
@@ -261,7 +286,9 @@ class Inverter:
 class Editor(Inverter):
     """A checkpoint and one edit's settings, loaded once for many keyframes."""
 
-    def __init__(self, settings: Settings, machine: Machine, subjects: Sequence[Subject] = ()) -> None:
+    def __init__(
+        self, settings: Settings, machine: Machine, subjects: Sequence[Subject] = (), model: Diffusion | None = None
+    ) -> None:
         self.edit_options, self.shares = settings["edit"], settings["edit"]["share"]["reference"]
         edit = settings["edit"]
         changed_by = [
@@ -269,7 +296,8 @@ class Editor(Inverter):
             for each, path in zip(edit["adapters"], machine.adapters, strict=True)
         ]
         own = settings | {key: edit[key] for key in ("steps", "attention")}
-        super().__init__(own, machine, changed_by, subjects)
+        super().__init__(own, machine, changed_by, subjects, model)
+        self.inverts = edit["start"] == "inversion" or edit["inject"]["where"] != "none"
         self.options = options_of(edit["attention"], edit["share"], edit["inject"])
         self.first = self.schedule.steps - max(1, round(edit["strength"] * self.schedule.steps))
         self.constraint = constraint_of(edit)
@@ -321,6 +349,34 @@ class Editor(Inverter):
         painted = self.paint(opened, inverted, shared, write, before)
         return [self.close(one, crop) for one, crop in zip(opened, painted, strict=True)]
 
+    def first_of_all(self, opened: Opened, path: Tensor | None, folder: Path, given: str | None) -> np.ndarray:
+        """The reference, edited or given, uint8 RGB [H, W, 3]; what others will look at goes into a folder.
+
+        path: its inversion, where the edit takes one.
+        """
+        write = None
+        if self.shares:
+            write = store.Writer(folder, self.made_with)
+            write.keep(opened.inside, opened.piece, opened.maps)
+        if given:
+            return self.follow(opened, images.read_rgb(given, opened.picture.shape[1::-1]), write)
+        return self.edit([opened], path, write=write)[0]
+
+    def follow(self, opened: Opened, given: np.ndarray, write: Callable[[int, Cache], None] | None) -> np.ndarray:
+        """The keyframe with B as a picture of it shows it, uint8 RGB [H, W, 3]; `write` takes the attention that the
+        picture has on its way to noise, as if it had been painted (as StyleAligned does from an input image)."""
+        encode, words = self.model.encode, self.settings["replace"]
+        whole = encode(", ".join(words))
+        told = self.told([encode(text).embedding for text in ["", *words]], whole, [whole.pooled])
+        clean = self.model.to_latent(piece_of(given, opened.box, opened.piece.shape[1::-1]))
+        context = self.context(opened.piece, opened.inside, told)
+        path = sampler.invert(self.model.unet, self.schedule, clean, [context], self.spare.steps)
+        if write:
+            moves = self.constraint.moves(self.schedule, self.first)
+            about = self.guided(opened.piece, opened.inside, opened.maps)
+            sampler.witness(self.model.unet, self.schedule, path, about, moves, write)
+        return self.laid(opened, cut(given, opened.box))
+
     def paint(
         self,
         opened: list[Opened],
@@ -343,7 +399,7 @@ class Editor(Inverter):
         latents = sampler.edit(
             self.model.unet, self.schedule, start, source, contexts, self.edit_options["guidance"],
             first=self.first, constraint=self.constraint, shared=shared, before=before, own=own, write=write,
-            noise=partial(self.noise, source[0]),
+            noise=partial(self.noise, source[0]), each=self.spare.steps,
         )  # fmt: skip
         if tiles:
             latents = grid.apart(latents[0], tiles)[: len(opened)]
@@ -388,10 +444,13 @@ class Editor(Inverter):
     def close(self, opened: Opened, painted: np.ndarray) -> np.ndarray:
         """The whole keyframe with the painted crop, float32 RGB at work size, in its place."""
         box = opened.box
-        painted = cv2.resize(painted, tuple(box[2:]), interpolation=_filter(box[2] < painted.shape[1]))
+        return self.laid(opened, cv2.resize(painted, tuple(box[2:]), interpolation=_filter(box[2] < painted.shape[1])))
+
+    def laid(self, opened: Opened, crop: np.ndarray) -> np.ndarray:
+        """The whole keyframe with B of a crop, RGB of the box's size, 0 to 255, laid over it."""
         # Wider than the rim that `out` blends over, so that there the result has a single feather.
         rim = self.settings["feather"]
-        return paste(opened.picture, painted, box, feather(opened.labels > 0, rim, 2 * rim + 1))
+        return paste(opened.picture, crop, opened.box, feather(opened.labels > 0, rim, 2 * rim + 1))
 
     def start(self, source: list[Tensor], opened: list[Opened]) -> Tensor:
         """The latents [K, 4, h, w] that the first step starts from."""
@@ -442,6 +501,11 @@ def check_layers(unet, options: Options) -> None:
             if beginning != "all" and not any(name.startswith(beginning) for name in layers):
                 blocks = sorted({name.partition(".attentions")[0] for name in layers})
                 raise UserError(f"edit.{key}.layers: no layer begins with {beginning!r}; there are {', '.join(blocks)}")
+
+
+def piece_of(picture: np.ndarray, box: list[int], size: tuple[int, int]) -> np.ndarray:
+    """A crop of uint8 RGB [H, W, 3] at the size (width, height) that the model works on."""
+    return cv2.resize(cut(picture, box), size, interpolation=_filter(box[2] > size[0]))
 
 
 def _filter(shrinks: bool) -> int:

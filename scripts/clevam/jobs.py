@@ -6,7 +6,7 @@ edits of one clip share the clip, and the find too, unless they look for somethi
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, reduce
 from itertools import product
 from math import prod
@@ -24,6 +24,7 @@ from clevam.config import (
     Encode,
     Keyframes,
     Models,
+    Preview,
     Region,
     Report,
     Runtime,
@@ -90,6 +91,25 @@ class Job:
             return None
         return {key: self.edit[key] for key in ("steps", "attention")}
 
+    def tried(self, preview: Preview) -> dict[str, tuple["Job", dict[str, Any]]]:
+        """What a preview tries, by name: `own`, this edit as it is, and every seed that makes it another; each with the
+        keys of `edit` to set for it. Where no seed counts, they start from noise."""
+        own = self._with({"steps": preview.steps} if preview.steps else {})
+        found: dict[str, tuple[Job, dict[str, Any]]] = {"own": (own, {})}
+        if own.edit["reference"]:
+            return found
+        noise = {"start": "noise", "strength": 1.0} if "seed" in _unused_of_edit(own.edit) else {}
+        for seed in range(preview.seeds) if isinstance(preview.seeds, int) else preview.seeds:
+            keys = {key: value for key, value in noise.items() if own.edit[key] != value} | {"seed": seed}
+            if (other := own._with(keys)) != own:
+                found[str(seed)] = other, keys
+        return found
+
+    def _with(self, keys: Mapping[str, Any]) -> "Job":
+        """The same with other keys of `edit`."""
+        edit = self.edit | keys
+        return replace(self, edit=edit | _defaults(Edit(), _unused_of_edit(edit)))
+
     @property
     def shown(self) -> dict[int, dict[str, Any]]:
         """What is shown in pictures, by label: the values of config.Subject."""
@@ -111,6 +131,7 @@ class Resolved:
     models: Models
     runtime: Runtime
     report: Report
+    preview: Preview
     yes: bool
 
     def describe(self) -> dict[str, Any]:
@@ -138,7 +159,9 @@ def resolve(raw: Mapping[str, Any]) -> Resolved:
             finds[shared], jobs[job] = find, _job(config, video, variant, job, name, shared)
             if trial:
                 sweeps.setdefault(trial.of, {})[job] = trial.values
-    return Resolved(clips, finds, jobs, sweeps, config.models, config.runtime, config.report, config.yes)
+    return Resolved(
+        clips, finds, jobs, sweeps, config.models, config.runtime, config.report, config.preview, config.yes
+    )
 
 
 @dataclass(frozen=True)

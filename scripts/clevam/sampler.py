@@ -4,13 +4,12 @@ Levels are numbered from the noisiest, 0, to the clean latent, S; `levels[i]` is
 the network is asked at time step `timesteps[i]` for the move between levels i and i + 1, in either direction.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from tqdm import tqdm
 
 from clevam.attention import ENOUGH, Cache, Context, Window, during, installed
 from clevam.control import residuals
@@ -76,14 +75,17 @@ class Schedule:
 
 
 @torch.no_grad()
-def invert(unet, schedule: Schedule, clean: Tensor, contexts: list[Context]) -> list[Tensor]:
+def invert(
+    unet, schedule: Schedule, clean: Tensor, contexts: list[Context], each: Callable[[Iterable], Iterable] = iter
+) -> list[Tensor]:
     """The latents [K, 4, h, w] of all S + 1 levels, noisiest first, on the way from `clean` to noise.
 
-    Conditional only (no guidance), with the regions and words of `contexts`, one per keyframe: the source's own.
+    Conditional only (no guidance), with the regions and words of `contexts`, one per keyframe: the source's own. each:
+    goes through the steps, to count them.
     """
     path = [clean]
     with installed(unet, contexts):
-        for i in tqdm(reversed(range(schedule.steps)), total=schedule.steps, desc="inversion", unit="step"):
+        for i in each(reversed(range(schedule.steps))):
             tell(contexts, progress=i / schedule.steps)
             output = predict(unet, path[0], schedule.timesteps[i], contexts)
             path.insert(0, schedule.move(path[0], schedule.noise(output, path[0], i), i + 1, i))
@@ -168,6 +170,7 @@ def edit(
     own: list[Context] | None = None,
     write: Callable[[int, Cache], None] | None = None,
     noise: Callable[[int], Tensor] | None = None,
+    each: Callable[[Iterable], Iterable] = iter,
 ) -> Tensor:
     """The edited clean latents [K, 4, h, w] of K keyframes.
 
@@ -175,12 +178,12 @@ def edit(
     (negative, wanted), [2, T, C]; guidance: classifier-free (Ho and Salimans, 2022); before: what reads the attention
     of keyframes that were edited before; own: contexts of the source, whose queries and keys are taken; write takes the
     attention of every step, of a single keyframe, and the latent before it; noise: of the given number, for the ways
-    back.
+    back; each: goes through the moves, to count them.
     """
     z, inside = start, torch.cat([blend_mask(c.labels) for c in contexts]).to(start)
     told, options, step = list(contexts), contexts[0].options, 0
     with installed(unet, told):
-        for i, end in tqdm(constraint.moves(schedule, first), desc="edit", unit="step"):
+        for i, end in each(constraint.moves(schedule, first)):
             if end < i:
                 z = schedule.noised_more(z, noise(step), i, end)
                 continue
@@ -206,6 +209,23 @@ def edit(
             z = schedule.move(z, without + guidance * (wanted - without), i, end)
             z, step = constraint(z, source, inside, i), step + 1
     return z
+
+
+@torch.no_grad()
+def witness(
+    unet, schedule: Schedule, path: list[Tensor], context: Context, moves: Iterable, write: Callable[[int, Cache], None]
+) -> None:
+    """Have `write` take the attention that `edit` would have written, had its moves gone through these latents.
+
+    path: of one keyframe, [1, 4, h, w] at all levels, noisiest first; context: as for `edit`.
+    """
+    told = [context]
+    with installed(unet, told):
+        for step, i in enumerate(i for i, end in moves if i < end):
+            progress = i / schedule.steps
+            if during(progress, context.options.shared):
+                cache = look_again(unet, path[i], schedule.timesteps[i], [context], told, progress, "write")[0]
+                write(step, cache | {"z": path[i]})
 
 
 def look_again(

@@ -62,6 +62,7 @@ BASES = {
     "raft": {"flow": {"method": "raft"}},
     "noise": edit(start="noise"),
     "source": edit(start="source"),
+    "given": edit(reference="star.png"),
     "ilvr": edit(constrain="ilvr"),
     "repaint": edit(constrain="repaint"),
     "inject": edit(inject={"where": "both"}),
@@ -136,7 +137,7 @@ SAID = {
     "inject": "`edit.inject.where: both`", "grid": "`edit.layout: grid`", "alone": "`edit.share.reference: false`",
     "control": "a ControlNet", "adapters": "a LoRA", "pictures": "pictures of B", "regions": "two regions",
     "lossless": "`encode.lossless`", "adaptive": "`keyframes.method: adaptive`", "edits": "`edits`",
-    "painted": "painted pictures", "report": "a report", "eyes": "a CLIP",
+    "painted": "painted pictures", "report": "a report", "eyes": "a CLIP", "given": "a picture as the reference",
 }  # fmt: skip
 
 # README's rows, in its order
@@ -161,7 +162,9 @@ PAINTED = "a painted mask"
 PAINTED_KEYFRAME = "a painted keyframe"
 CODE = "a module of the code edited"
 LOST = "a file of the results deleted"
-NOTHING = "the rest of `runtime`; keys not in use; `sweep`; an edit less; files touched; all of it moved or copied"
+NOTHING = (
+    "the rest of `runtime`; keys not in use; `preview`; `sweep`; an edit less; files touched; all of it moved or copied"
+)
 
 # What they say of it
 SUMMARY = {
@@ -340,6 +343,8 @@ ROWS = [
     key("edit.steps", edit(steps=10), INVERT | EDIT, STEPS),
     key("edit.steps", edit(steps=10), EDIT, REPLACE, "noise"),
     key("edit.guidance", edit(guidance=7), EDIT, REPLACE),
+    key("edit.reference", edit(reference="star.png"), EDIT, REPLACE, say=": given"),
+    key("edit.reference", edit(reference="moon.png"), EDIT, REPLACE, "given", ": another picture"),
     key("edit.seed", edit(seed=1), EDIT, REPLACE, "noise"),
     key("edit.seed", edit(seed=1), {}, NOTHING, say=", with an inversion"),
     key("edit.negative", edit(negative="blurry"), EDIT, REPLACE),
@@ -422,6 +427,8 @@ ROWS = [
     key("runtime.gpu_share", {"runtime": {"gpu_share": 2}}, {}, NOTHING),
     key("runtime.dtype", {"runtime": {"dtype": "bfloat16"}}, INVERT | EDIT, STEPS),
     key("runtime.tiling", {"runtime": {"tiling": True}}, INVERT | EDIT, STEPS),
+    key("preview.seeds", {"preview": {"seeds": 9}}, {}, NOTHING),
+    key("preview.steps", {"preview": {"steps": 5}}, {}, NOTHING),
     key("sweep", {"sweep": {"edit.guidance": [3, 6]}}, {}, NOTHING),
     key("yes", {"yes": True}, {}, NOTHING),
     # --- report

@@ -3,7 +3,8 @@
 As a program it imports Snakemake once and forks for every call. A stage's script is not started; instead it is written
 at once what follows from the settings and the inputs, as in the real stage, so that what depends on it changes when and
 only when it would. A mask is {"extent", "of"}, of which the plan sees the extent alone. A file fail-once/<rule> makes
-the rule's next job fail, and is removed by it. A log holds the job's resources.
+the rule's next job fail, and is removed by it; one in going-on/<rule> is put into the log, and the job goes on until it
+is gone; one in interrupt/<rule> is Ctrl-C. A log holds the job's resources.
 
 A call can be killed: after so many files were written, renamed or removed, by stages and by Snakemake itself, or when
 one is written whose name fits a pattern, of which .killed tells. Of the file that is written then there is half.
@@ -16,6 +17,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import traceback
 from contextlib import suppress
 from fnmatch import fnmatch
@@ -39,9 +41,12 @@ class Rehearsal:
     def __call__(self, folder: Path, *args: str | Path, killed: int | list[str] = 0) -> tuple[int, str]:
         """Exit status of snakemake with `args` in a folder, and all that it said; killed: when, if at all."""
         said = folder / ".said"
+        return self.saying(said, folder, *args, killed=killed), said.read_text()
+
+    def saying(self, said: str | Path, folder: Path, *args: str | Path, killed: int | list[str] = 0) -> int:
+        """Exit status, where it speaks to a file or a terminal."""
         print(json.dumps([killed, str(folder), str(said), *map(str, args)]), file=self.server.stdin, flush=True)
-        status = self.server.stdout.readline()
-        return int(status), said.read_text()
+        return int(self.server.stdout.readline())
 
     def close(self) -> None:
         self.server.stdin.close()
@@ -125,6 +130,12 @@ def played(path, basedir, input, output, params, wildcards, threads, resources, 
         mark.unlink()
         Path(log[0]).write_text(f"error: {rulename} fails once\n")
         raise RuntimeError
+    for mark in Path("going-on").glob(rulename):
+        Path(log[0]).write_text(mark.read_text())
+        for _ in range(600):  # half a minute
+            time.sleep(0.05 * mark.exists())
+    for _ in Path("interrupt").glob(rulename):
+        os.kill(os.getpid(), signal.SIGINT)
     from clevam.files import replacing  # of the workflow that is rehearsed
 
     for target in output:  # that Snakemake has marked them is sooner done than that a real script has started

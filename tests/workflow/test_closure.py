@@ -45,7 +45,26 @@ STAGES = {
         "subject",
         "grid",
         "spare",
+        "twin",
     },
+    "tried": {
+        "edit",
+        "diffusion",
+        "device",
+        "attention",
+        "phrases",
+        "sampler",
+        "store",
+        "geometry",
+        "images",
+        "control",
+        "adapters",
+        "subject",
+        "grid",
+        "spare",
+        "twin",
+    },
+    "preview": {"preview", "doubts", "html", "images", "proxies", "geometry"},
     "sweep": {"trials", "images", "geometry"},
     "flow": {"flow", "geometry", "raft", "states", "device", *VIDEO},
     "carried": {"carry", "flow", "geometry", "images", "shapes", "snap", "locate", "candidates", *VIDEO},
@@ -100,4 +119,4 @@ def test_an_edited_module_changes_the_digests_of_its_stages_only(scripts):
     with (scripts / "clevam" / "attention.py").open("a") as module:
         module.write("# changed\n")
     changed = {stage for stage in STAGES if closure.digest(scripts / f"{stage}.py") != before[stage]}
-    assert changed == {"edit", "attributed"}
+    assert changed == {"edit", "tried", "attributed"}

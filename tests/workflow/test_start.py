@@ -12,7 +12,7 @@ import pydantic, yaml, snakemake.cli  # which Snakemake imports or any configura
 before = set(sys.modules)
 start = time.process_time()
 from pathlib import Path
-from clevam import closure, damage, doubts, hub, outcome, prune, tools, weights
+from clevam import closure, damage, doubts, hub, live, outcome, prune, tools, weights
 from clevam.jobs import resolve
 resolve(yaml.safe_load(Path("config/config.yaml").read_text()))
 for script in sorted(Path("scripts").glob("*.py")):

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from clevam import control, diffusion, edit, grid, images
+from clevam import control, diffusion, edit, grid, images, twin
 from clevam.diffusion import Machine
 from clevam.edit import Keyframe
 from clevam.errors import UserError
 from clevam.files import read_json
+from clevam.spare import Spare
 from conftest import CHECKPOINT, EDIT, box_labels, context, write_scene
 
 MACHINE = Machine(str(CHECKPOINT), "cpu", 2)
@@ -55,15 +56,17 @@ def first(tmp_path_factory) -> dict:
     return reference(folder, write_scene(folder, "000000"))
 
 
-def reference(folder: Path, scene: tuple[str, str], **changes) -> dict:
-    """Edit a reference {"picture", "cache"} in a folder."""
+def reference(folder: Path, scene: tuple[str, str], given: str | None = None, **changes) -> dict:
+    """Edit a reference {"picture", "cache"} in a folder; given: a picture of it."""
     paths, keyframe = (
         {"picture": str(folder / "reference.png"), "cache": str(folder / "reference")},
         Keyframe(*scene, CROP),
     )
-    inverted = invert(folder / "inverted", {"000000": keyframe}, **changes)
-    inverted = str(inverted / "000000.safetensors")
-    edit.reference(keyframe, inverted, *paths.values(), settings=settings(**changes), machine=MACHINE)
+    inverted = None
+    if changes.get("start") != "noise":
+        inverted = str(invert(folder / "inverted", {"000000": keyframe}, **changes) / "000000.safetensors")
+    options = {"settings": settings(**changes), "machine": MACHINE, "given": given}
+    edit.reference(keyframe, inverted, *paths.values(), **options)
     return paths
 
 
@@ -271,6 +274,48 @@ def test_what_is_kept_of_the_reference_is_smaller_and_says_the_same(tmp_path, sc
     assert np.abs(found - expected).max() <= 1
 
 
+def test_a_given_reference_is_taken_as_it_is_in_the_mask(tmp_path, scene, first):
+    keyframe, mask = scene("000000")
+    given, _ = write_scene(tmp_path / "given", "000000", seed=9)
+    source, theirs, inside = images.read_rgb(keyframe), images.read_rgb(given), images.read_labels(mask, 1) > 0
+    found = images.read_rgb(reference(tmp_path, (keyframe, mask), given)["picture"])
+    assert np.array_equal(found[inside], theirs[inside])
+    beyond = cv2.dilate(np.uint8(inside), np.ones((4 * FEATHER + 3,) * 2)) == 0
+    assert np.array_equal(found[beyond], source[beyond])
+
+
+def test_other_keyframes_look_at_a_given_reference(tmp_path, scene, first):
+    """At what the network says of it on its way to noise: the same whether that is kept, or said again."""
+    given, _ = write_scene(tmp_path / "given", "000000", seed=9)
+    frames = {"000012": scene("000012", seed=3)}
+    found = {}
+    for kept in ("kv", "replay"):
+        looked_at = reference(tmp_path / kept, scene("000000"), given, store=kept)
+        found[kept] = block(tmp_path / f"{kept}.block", looked_at, frames, store=kept)["000012"].astype(int)
+    assert np.abs(found["kv"] - found["replay"]).max() <= 1
+    assert np.abs(found["kv"] - block(tmp_path / "painted", first, frames)["000012"]).max() > 1
+
+
+def test_a_given_reference_of_another_size_is_refused(tmp_path, scene):
+    images.write_png(tmp_path / "small.png", np.zeros((9, 9, 3), np.uint8))
+    with pytest.raises(UserError, match=r"small\.png: is 9x9, but the upright video is 96x72"):
+        reference(tmp_path, scene("000000"), str(tmp_path / "small.png"))
+
+
+def test_what_is_tried_is_what_the_reference_would_be(tmp_path, scene, first):
+    """With one model for all of it, and the inversion not from a file."""
+    ways = {"other": settings(start="noise", seed=3), "own": settings()}
+    tried = {name: (way, f"digest of {name}") for name, way in ways.items()}
+    edit.tried(Keyframe(*scene("000000"), CROP), str(tmp_path / "tried"), tried=tried, machine=MACHINE)
+    other = reference(tmp_path / "other", scene("000000"), start="noise", seed=3)
+    for name, expected in {"own": first, "other": other}.items():
+        found = tmp_path / "tried" / name
+        assert found.with_suffix(".png").read_bytes() == Path(expected["picture"]).read_bytes()
+        for path in Path(expected["cache"]).iterdir():
+            assert (found / path.name).read_bytes() == path.read_bytes()
+        assert twin.take(f"digest of {name}", found, str(tmp_path / "a.png"), str(tmp_path / "a"))
+
+
 def test_block_takes_untouched_pictures_as_they_are_and_loads_no_model_for_them(tmp_path, scene, first, monkeypatch):
     monkeypatch.setattr(edit, "Editor", None)
     monkeypatch.setattr(edit, "Inverter", None)
@@ -341,6 +386,20 @@ def out_of_memory(monkeypatch, function: str, fits) -> list[int]:
 
     monkeypatch.setattr(edit.sampler, function, limited)
     return asked
+
+
+def test_keyframes_are_counted_by_their_steps_and_not_twice_where_memory_runs_out():
+    counted, spare = [], Spare(lambda: True)
+
+    def work(names):
+        for step in spare.steps(range(2)):
+            counted.append(spare.bar.n)
+            if step and len(names) > 2:
+                raise torch.OutOfMemoryError
+
+    spare.each([["a", "b", "c", "d"], ["e"]], work)
+    assert counted == [0, 2, 0, 1, 2, 3, 4, 4.5]
+    assert spare.bar.n == spare.bar.total == 5
 
 
 def test_where_memory_runs_out_fewer_keyframes_go_together_and_it_is_recorded(tmp_path, scene, first, monkeypatch):
