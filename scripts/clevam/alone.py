@@ -58,8 +58,8 @@ def remove_unfinished() -> None:
 
 
 def remove_remains() -> None:
-    """Remove folders of results that were being removed, to be written again: what is left of one is as new as if it had
-    just been written."""
+    """Remove folders of results that were being removed, to be written again: what is left of one looks as if it
+    had just been written."""
     for _, result in recorded("metadata"):
         if result.is_dir() and not (is_whole(result) and (result / STAMP).exists()):
             discard(result)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from clevam.errors import UserError
 from clevam.files import read_json, replacing, sha256, write_json
 
 RECORD = "made.json"  # in a reference's folder: {"of": digest, "picture": sha256 of the picture}
@@ -31,7 +32,7 @@ def take(of: str, other: Path, picture: str, folder: str) -> bool:
     try:
         if read_json(other / RECORD) != {"of": of, "picture": sha256(theirs)}:
             return False
-    except (OSError, ValueError):
+    except (OSError, UserError):
         return False
     with replacing(folder) as part:
         shutil.copytree(other, part, copy_function=_linked)  # never written to again
