@@ -77,8 +77,7 @@ def invert(keyframes: dict[str, Keyframe], target: str, *, settings: Settings, m
             for name, path in zip(names, paths, strict=True):
                 save_file({"path": path.half().cpu().contiguous()}, folder / f"{name}.safetensors")
 
-        inverter.spare.each(together(keyframes, machine.batch), work)
-        inverter.spare.record(folder)
+        inverter.spare.each(folder, together(keyframes, machine.batch), work)
 
 
 def read_inversion(path: str) -> Tensor:
@@ -107,8 +106,7 @@ def reference(
             path = read_inversion(inverted)[None] if inverted else None
             images.write_png(picture, editor.first_of_all(opened, path, folder, given))
 
-        editor.spare.each([[opened]], work)
-        editor.spare.record(folder)
+        editor.spare.each(folder, [[opened]], work)
 
 
 def tried(
@@ -137,8 +135,7 @@ def tried(
             twin.record(digest, folder / f"{name}.png", folder / name)
 
         spare = Spare(lambda: editors[0].model.tile())
-        spare.each([[name] for name in tried], work)
-        spare.record(folder)
+        spare.each(folder, [[name] for name in tried], work)
 
 
 def block(
@@ -170,8 +167,7 @@ def block(
             for name, picture in zip(names, editor.edit(opened, paths, shared=shared, **links), strict=True):
                 images.write_png(folder / f"{name}.png", picture)
 
-        editor.spare.each(together(keyframes, editor.at_once), work, whole=editor.tiles is not None)
-        editor.spare.record(folder)
+        editor.spare.each(folder, together(keyframes, editor.at_once), work, whole=editor.tiles is not None)
         for name in list(keyframes)[: -settings["edit"]["share"]["previous"]]:  # nobody will look at these any more
             shutil.rmtree(folder / ATTENTION / name)
 

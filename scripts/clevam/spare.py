@@ -29,10 +29,10 @@ class Spare:
     done: int = field(default=0, init=False)  # keyframes
     share: int = field(default=0, init=False)  # of them that are at work
 
-    def each(self, groups: Iterable[list], work: Callable[[list], None], whole: bool = False) -> None:
+    def each(self, folder: Path, groups: Iterable[list], work: Callable[[list], None], whole: bool = False) -> None:
         """Call `work` with every group, or with parts of it if memory runs out; whole: a group cannot be parted.
 
-        Raises UserError where even the least does not fit.
+        It is written down in the results' folder if memory was spared. Raises UserError where even the least does not fit.
         """
         groups, self.done = list(groups), 0
         with tqdm(total=sum(map(len, groups)), desc="keyframes", unit="keyframe", bar_format=BAR) as self.bar:
@@ -51,6 +51,8 @@ class Spare:
                         rest.insert(0, part)
                     self.bar.n = self.done
                     self.bar.refresh()
+        if self.most or self.tiling:
+            write_json(folder / RECORD, {"batch": self.most, "tiling": self.tiling})
 
     def steps(self, moves: Iterable) -> Iterator:
         """The moves through the network, each counted as its part of the keyframes at work."""
@@ -73,11 +75,6 @@ class Spare:
                 "out of memory with one keyframe at a time, decoded in pieces; set runtime.offload: layers, a smaller "
                 "plan.size, or share.store: replay"
             )
-
-    def record(self, folder: Path) -> None:
-        """Write down beside the results that memory was spared, if it was."""
-        if self.most or self.tiling:
-            write_json(folder / RECORD, {"batch": self.most, "tiling": self.tiling})
 
 
 def fits(work: Callable[[list], None], part: list) -> bool:
