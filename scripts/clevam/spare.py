@@ -32,7 +32,7 @@ class Spare:
     def each(self, folder: Path, groups: Iterable[list], work: Callable[[list], None], whole: bool = False) -> None:
         """Call `work` with every group, or with parts of it if memory runs out; whole: a group cannot be parted.
 
-        It is written down in the results' folder if memory was spared. Raises UserError where even the least does not fit.
+        In the results' folder it is written down if memory was spared. Raises UserError where the least does not fit.
         """
         groups, self.done = list(groups), 0
         with tqdm(total=sum(map(len, groups)), desc="keyframes", unit="keyframe", bar_format=BAR) as self.bar:
