@@ -16,8 +16,8 @@ from clevam.errors import UserError
 def stage(snakemake, online: bool = False) -> Iterator:
     """Yield `snakemake.params.settings` with standard error in the job's log.
 
-    A UserError ends the job with its one line, anything else with its traceback, both in the log, which Snakemake
-    shows for a failed job.
+    A UserError ends the job with its one line, Ctrl-C with a word, anything else with its traceback, all in the log,
+    which Snakemake shows for a failed job.
     online: it may ask the network, which stages never do, and shows its progress at the terminal instead.
     """
     alone.work()
@@ -36,6 +36,9 @@ def stage(snakemake, online: bool = False) -> Iterator:
             yield snakemake.params.settings
         except UserError as error:
             print(f"error: {error}", file=log)
+            raise SystemExit(1) from None
+        except KeyboardInterrupt:
+            print("error: interrupted", file=log)
             raise SystemExit(1) from None
         except BaseException:
             traceback.print_exc(file=log)

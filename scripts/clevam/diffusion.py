@@ -83,6 +83,7 @@ class Diffusion:
         looks = subject.look(pipe, shown, *machine.subject) if shown else {}
         self.looks = {label: subject.to(look, self.device) for label, look in looks.items()}
         self.pipe, self.unet, self.vae = pipe, pipe.unet, pipe.vae
+        self.controls: dict[str, ControlNetModel] = {}
         if tiling:
             self.tile()
         self.encoders = [getattr(pipe, name) for name in ENCODERS if getattr(pipe, name, None)]
@@ -100,10 +101,11 @@ class Diffusion:
         return not before
 
     def control(self, folder: str, key: str) -> ControlNetModel:
-        """A ControlNet for this checkpoint; key: what the configuration calls it."""
-        network = control.load(folder, key, self.dtype, self.unet.config.cross_attention_dim)
-        place([network], self.device, self.offload)
-        return network
+        """A ControlNet for this checkpoint, loaded once; key: what the configuration calls it."""
+        if folder not in self.controls:
+            self.controls[folder] = control.load(folder, key, self.dtype, self.unet.config.cross_attention_dim)
+            place([self.controls[folder]], self.device, self.offload)
+        return self.controls[folder]
 
     @torch.no_grad()
     def encode(self, text: str, negative: bool = False) -> Words:

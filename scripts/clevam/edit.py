@@ -78,7 +78,7 @@ def invert(keyframes: dict[str, Keyframe], target: str, *, settings: Settings, m
             for name, path in zip(names, paths, strict=True):
                 write_inversion(folder / f"{name}.safetensors", path)
 
-        inverter.spare.each(together(keyframes, machine.batch), work, folder)
+        inverter.spare.each(folder, together(keyframes, machine.batch), work)
 
 
 def write_inversion(path: Path, latents: Tensor) -> None:
@@ -117,7 +117,7 @@ def reference(
             path = read_inversion(inverted)[None] if inverted else None
             images.write_png(picture, editor.first_of_all(opened, path, folder, given))
 
-        editor.spare.each([[opened]], work, folder)
+        editor.spare.each(folder, [[opened]], work)
 
 
 def tried(
@@ -146,7 +146,7 @@ def tried(
             twin.record(digest, folder / f"{name}.png", folder / name)
 
         spare = Spare(lambda: editors[0].model.tile())
-        spare.each([[name] for name in tried], work, folder)
+        spare.each(folder, [[name] for name in tried], work)
 
 
 def block(
@@ -178,7 +178,7 @@ def block(
             for name, picture in zip(names, editor.edit(opened, paths, shared=shared, **links), strict=True):
                 images.write_png(folder / f"{name}.png", picture)
 
-        editor.spare.each(together(keyframes, editor.at_once), work, folder, whole=editor.tiles is not None)
+        editor.spare.each(folder, together(keyframes, editor.at_once), work, whole=editor.tiles is not None)
         for name in list(keyframes)[: -settings["edit"]["share"]["previous"]]:  # nobody will look at these any more
             shutil.rmtree(folder / ATTENTION / name)
 

@@ -119,7 +119,7 @@ class Region:
         while not self.over.wait(max(SECONDS, 20 * took)):
             began = time.monotonic()
             size = get_terminal_size(self.stream.fileno())
-            drawn = self.draw(size.columns, size.lines)
+            drawn = self.draw(size.columns or 80, size.lines or 24)  # some terminals do not know
             took = time.monotonic() - began
             with self.lock:
                 if not self.over.is_set():

@@ -29,11 +29,10 @@ class Spare:
     done: int = field(default=0, init=False)  # keyframes
     share: int = field(default=0, init=False)  # of them that are at work
 
-    def each(self, groups: Iterable[list], work: Callable[[list], None], folder: Path, whole: bool = False) -> None:
+    def each(self, folder: Path, groups: Iterable[list], work: Callable[[list], None], whole: bool = False) -> None:
         """Call `work` with every group, or with parts of it if memory runs out; whole: a group cannot be parted.
 
-        folder: of the results; a note in it says that memory was spared. Raises UserError where even the least does not
-        fit.
+        In the results' folder it is written down if memory was spared. Raises UserError where the least does not fit.
         """
         groups, self.done = list(groups), 0
         with tqdm(total=sum(map(len, groups)), desc="keyframes", unit="keyframe", bar_format=BAR) as self.bar:

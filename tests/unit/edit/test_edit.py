@@ -397,7 +397,7 @@ def test_keyframes_are_counted_by_their_steps_and_not_twice_where_memory_runs_ou
             if step and len(names) > 2:
                 raise torch.OutOfMemoryError
 
-    spare.each([["a", "b", "c", "d"], ["e"]], work, tmp_path)
+    spare.each(tmp_path, [["a", "b", "c", "d"], ["e"]], work)
     assert counted == [0, 2, 0, 1, 2, 3, 4, 4.5]
     assert spare.bar.n == spare.bar.total == 5
 

@@ -32,3 +32,9 @@ def test_progress_goes_to_the_log_or_to_the_terminal_and_an_error_to_the_log(job
     said, error = "half of it\n", "error: too late\n"
     shown, logged = capsys.readouterr().err, job.log[0].read_text()
     assert (shown, logged) == ((said, error) if online else ("", said + error))
+
+
+def test_ctrl_c_is_said_in_a_word_and_no_traceback(job):
+    with pytest.raises(SystemExit), adapter.stage(job):
+        raise KeyboardInterrupt
+    assert job.log[0].read_text() == "error: interrupted\n"
