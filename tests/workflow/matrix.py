@@ -73,6 +73,8 @@ BASES = {
     "adaptive": {"keyframes": {"method": "adaptive", "every": None, "unreached": 0.7}},
     "edits": ball(edits={"moon": {"replace": "a yellow moon"}}),
     "report": {"report": {"enabled": True}},
+    "strict": {"report": {"enabled": True, "strict": True}},
+    "sweep": {"sweep": {"edit.guidance": [3, 6]}},
     "painted": {},  # with a keyframe painted over
 }
 
