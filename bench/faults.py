@@ -5,7 +5,7 @@ takes. Where a run comes to its end between two kills, the next begins with an e
 edited picture must be the bytes of a run that nothing disturbed, and those of one with a single core.
 
 make bench-faults                       200 kills: hours
-make bench-faults ARGS=--quick          10
+make bench-faults ARGS=--quick          10, of the first half second in 5 steps
 make bench-faults ARGS="--seeds A:B"    B - A kills, at the moments A to B - 1
 """
 
@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 from random import Random
 
+import yaml
 from harness import ROOT, Figure, arguments, report
 
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
@@ -31,6 +32,7 @@ def main() -> int:
     subprocess.run([SNAKEMAKE, "--cores", "2", "--quiet", "all", "--", "environments"], cwd=ROOT, check=True)
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
+        configure(Path(folder), args.quick)
         whole = results(finished(Path(folder) / "whole"))
         seconds = time.perf_counter() - start
         alone = results(finished(Path(folder) / "alone", cores=1))
@@ -55,6 +57,14 @@ def main() -> int:
             Figure("of which with other results", wrong, "", "<= 0"),
         ],
     )
+
+
+def configure(folder: Path, quick: bool) -> None:
+    """The demo's configuration, for the projects in this folder."""
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    if quick:
+        config["videos"]["ball"]["range"], config["edit"]["steps"] = [0, 0.5], 5
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
 
 
 def interrupted(project: Path, seconds: float) -> bool:
@@ -83,6 +93,7 @@ def begin(project: Path, cores: int = 2) -> subprocess.Popen:
     """The demo's run in a folder, in a process group of its own."""
     project.mkdir(exist_ok=True)
     command = [SNAKEMAKE, "--snakefile", ROOT / "Snakefile", "--cores", str(cores)]
+    command += ["--configfile", "../config.yaml"]
     command += ["--conda-prefix", ROOT / ".snakemake" / "conda"]
     return subprocess.Popen(
         command, cwd=project, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

@@ -99,7 +99,10 @@ def opened(path: Path) -> TextIO:
 
 
 def taken(stream: TextIO, kind: int, patience: float = 0) -> bool | None:
-    """Whether a lock could be had, within seconds; None where the file system knows none. There Snakemake's own remains."""
+    """Whether a lock could be had; None where the file system knows none, and Snakemake's own remains.
+
+    patience: seconds to wait for it.
+    """
     until = time.monotonic() + patience
     while True:
         try:
