@@ -1,4 +1,4 @@
-"""Each rule alone and on one core, on the finished inputs of all the others, makes the same bytes again as on two."""
+"""Each rule alone, on the finished inputs of all the others, makes the same bytes again."""
 
 import re
 
@@ -33,11 +33,12 @@ def contents(path):
 
 
 @pytest.mark.parametrize("rule", TARGETS)
-def test_a_rule_alone_on_one_core_repeats_its_result_to_the_byte(project, rule):
+def test_a_rule_alone_repeats_its_result_to_the_byte(project, rule):
     (found,) = project.folder.glob(TARGETS[rule])
     target = str(found.relative_to(project.folder))
     before = contents(project / target)
-    ran = project("--cores", "1", "--allowed-rules", rule, "--force", target)
+    cores = "2" if rule in NETWORKS else "1"  # a network's sums depend on the number of its threads
+    ran = project("--cores", cores, "--allowed-rules", rule, "--force", target)
     assert ran.status == 0, ran.text
     assert ran.jobs == {rule: 1}
     assert contents(project / target) == before
