@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TextIO
 
 from clevam.errors import UserError
-from clevam.files import discard, is_whole
+from clevam.files import discard
 
 STATE = Path(".snakemake")
 STAMP = ".snakemake_timestamp"  # which Snakemake puts into every folder that a job has finished
@@ -60,10 +60,10 @@ def remove_unfinished() -> None:
 
 
 def remove_remains() -> None:
-    """Remove folders of results that were being removed, to be written again: what is left of one is as new as if it
-    had just been written."""
+    """Remove folders of results that were being removed, to be written again: without Snakemake's time stamp in it, one
+    is as new as if it had just been written."""
     for _, result in recorded("metadata"):
-        if result.is_dir() and not (is_whole(result) and (result / STAMP).exists()):
+        if result.is_dir() and not (result / STAMP).exists():
             discard(result)
 
 
