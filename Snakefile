@@ -48,7 +48,7 @@ rule all:
 
 # What this run was asked for, with every default, beside its results.
 onstart:
-    write_json("out/config.json", RESOLVED.describe())
+    or_stop(write_json, "out/config.json", RESOLVED.describe())
 
 
 # Said last, for the log of a job that succeeded is not shown.
