@@ -50,7 +50,7 @@ rule all:
 
 # What this run was asked for, with every default, beside its results.
 onstart:
-    write_json("out/config.json", RESOLVED.describe())
+    or_stop(write_json, "out/config.json", RESOLVED.describe())
     show_progress()
 
 

@@ -44,10 +44,13 @@ gc.set_threshold(200_000, 20, 20)
 
 
 def or_stop(function, *args):
-    """The function's result; a mistake of the user's ends the run with its own words and nothing around them."""
+    """The function's result; a mistake of the user's, or what the disk refuses, ends the run with its own words and
+    nothing around them."""
     try:
         return function(*args)
-    except UserError as error:
+    except (UserError, OSError) as error:
+        if isinstance(error, OSError):
+            error = f"{error.filename or Path.cwd()}: {error.strerror}; see to it and run again"
         # Said here: Snakemake keeps the words of an exit to itself once jobs have run.
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)

@@ -887,7 +887,7 @@ def exists(made_by, wildcards):
         return False
     if not video or not Path(f"keyframes/{video}/index.json").exists():
         return True  # not known yet
-    index = read_json(f"keyframes/{video}/index.json")
+    index = or_stop(read_json, f"keyframes/{video}/index.json")
     return (
         wildcards.get("idx") in (None, *index["keyframes"])
         and wildcards.get("block") in (None, *index["blocks"])

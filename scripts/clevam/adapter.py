@@ -1,6 +1,8 @@
 """What every script under scripts/ does around its one call: log, own packages only, errors for people."""
 
+import errno
 import os
+import shutil
 import sys
 import traceback
 import warnings
@@ -10,6 +12,8 @@ from pathlib import Path
 
 from clevam import alone
 from clevam.errors import UserError
+
+FULL = 1 << 16  # bytes that are left of a disk at which it is taken to be full
 
 
 @contextmanager
@@ -37,14 +41,26 @@ def stage(snakemake, online: bool = False) -> Iterator:
         except UserError as error:
             print(f"error: {error}", file=log)
             raise SystemExit(1) from None
-        except KeyboardInterrupt:
-            print("error: interrupted", file=log)
-            raise SystemExit(1) from None
-        except BaseException:
-            traceback.print_exc(file=log)
+        except BaseException as error:
+            line = "interrupted" if isinstance(error, KeyboardInterrupt) else of_the_disk(error)
+            text = f"error: {line}\n" if line else traceback.format_exc()
+            try:
+                log.write(text)
+            except OSError:  # for want of room, too
+                sys.__stderr__.write(text)
             raise SystemExit(1) from None
         finally:
             sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
+
+
+def of_the_disk(error: BaseException) -> str | None:
+    """What is wrong, if it is the disk: libraries have words of their own for one that is full."""
+    number = getattr(error, "errno", None)
+    if number in (errno.ENOSPC, errno.EDQUOT) or shutil.disk_usage(".").free < FULL:
+        return f"the disk of {Path.cwd()} is full; make room and run again"
+    if number in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return f"{error.filename or Path.cwd()}: {error.strerror}; see to its permissions and run again"
+    return None
 
 
 def own_packages_only() -> None:

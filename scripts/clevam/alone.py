@@ -5,6 +5,7 @@ import fcntl
 import os
 import shutil
 import socket
+import time
 from base64 import urlsafe_b64decode
 from contextlib import suppress
 from functools import cache
@@ -12,10 +13,11 @@ from pathlib import Path
 from typing import TextIO
 
 from clevam.errors import UserError
-from clevam.files import discard, is_whole
+from clevam.files import discard
 
 STATE = Path(".snakemake")
 STAMP = ".snakemake_timestamp"  # which Snakemake puts into every folder that a job has finished
+PATIENCE = 3  # seconds: a job that was killed with its run takes a moment to end
 RUN, JOBS = STATE / "clevam.run", STATE / "clevam.jobs"
 
 
@@ -32,7 +34,7 @@ def hold() -> TextIO:
     if (alone := taken(run, fcntl.LOCK_EX)) is False:
         raise UserError(f"another run is at work in this folder ({run.read()}): wait for it, or end it")
     with opened(JOBS) as jobs:
-        if taken(jobs, fcntl.LOCK_EX) is False:
+        if taken(jobs, fcntl.LOCK_EX, PATIENCE) is False:
             raise UserError(
                 "a job of a run that was killed is still at work in this folder: wait for it, or end it "
                 f"(`fuser {JOBS}` names it)"
@@ -58,10 +60,10 @@ def remove_unfinished() -> None:
 
 
 def remove_remains() -> None:
-    """Remove folders of results that were being removed, to be written again: what is left of one looks as if it
-    had just been written."""
+    """Remove folders of results that were being removed, to be written again: without Snakemake's time stamp in it, one
+    is as new as if it had just been written."""
     for _, result in recorded("metadata"):
-        if result.is_dir() and not (is_whole(result) and (result / STAMP).exists()):
+        if result.is_dir() and not (result / STAMP).exists():
             discard(result)
 
 
@@ -96,12 +98,20 @@ def opened(path: Path) -> TextIO:
         raise UserError(f"{Path.cwd()}: cannot be written to ({error.strerror}); run in another folder") from None
 
 
-def taken(stream: TextIO, kind: int) -> bool | None:
-    """Whether a lock could be had; None where the file system knows none. There Snakemake's own remains."""
-    try:
-        fcntl.flock(stream, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return None
-    return True
+def taken(stream: TextIO, kind: int, patience: float = 0) -> bool | None:
+    """Whether a lock could be had; None where the file system knows none, and Snakemake's own remains.
+
+    patience: seconds to wait for it.
+    """
+    until = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(stream, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.1)
+        except OSError:
+            return None
+        else:
+            return True

@@ -55,14 +55,6 @@ def members(folder: str | Path) -> frozenset[str]:
     return frozenset(read_json(Path(folder) / MEMBERS))
 
 
-def is_whole(folder: Path) -> bool:
-    """Whether none of its files is missing."""
-    try:
-        return all((folder / name).is_file() for name in members(folder))
-    except UserError:
-        return False
-
-
 def write_json(path: str | Path, data: Any) -> None:
     """Write `data` with sorted keys, so that equal data are equal bytes."""
     with replacing(path) as part:

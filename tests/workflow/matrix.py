@@ -77,6 +77,8 @@ BASES = {
     "edits": ball(edits={"moon": {"replace": "a yellow moon"}}),
     "report": {"report": {"enabled": True}},
     "eyes": {"report": {"enabled": True}, "models": {"clip": "models/clip"}},
+    "strict": {"report": {"enabled": True, "strict": True}},
+    "sweep": {"sweep": {"edit.guidance": [3, 6]}},
     "painted": {},  # with a keyframe painted over
 }
 

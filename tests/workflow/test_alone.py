@@ -83,7 +83,8 @@ def test_folders_that_a_killed_run_was_removing_are_made_again(staged, tmp_path)
     """Before it marks them as being written: what is left of one is newer than all that it is made from."""
     stage = staged("words").copy(tmp_path)
     (stage.project / "work/edited/ball/0000/000020.png").unlink()
-    (stage.project / "flow/ball/0001/.snakemake_timestamp").unlink()
+    for folder in ("work/edited/ball/0000", "flow/ball/0001"):
+        (stage.project / folder / ".snakemake_timestamp").unlink()
     with beside(stage, "hold") as run:
         os.kill(run.pid, signal.SIGKILL)
     assert stage().jobs == {"edit": 1, "edited": 3, "flow": 1, "carried": 1} | matrix.OUT

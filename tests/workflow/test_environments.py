@@ -125,6 +125,26 @@ def test_an_environment_has_what_its_file_names_and_nothing_else(miniforge, tmp_
     assert [p for p in packages if not p.startswith("pip==")] == ["importlib-metadata==8.7.0"]
 
 
+def test_runs_that_build_one_environment_at_a_time_get_the_same_one(tmp_path):
+    text = "channels: [conda-forge]\ndependencies: [python=3.11, pip, {pip: [importlib-metadata==8.7.0, zipp==3.23.0]}]"
+    (tmp_path / "env.yaml").write_text(text)
+    prefix = tmp_path / "envs" / "one"
+    call = [sys.executable, CONDA, "env", "create", "--file", tmp_path / "env.yaml", "--prefix", prefix]
+    runs = [subprocess.Popen(call) for _ in range(3)]
+    assert [run.wait() for run in runs] == [0, 0, 0]
+    assert Path(f"{prefix}.env_setup_done").exists()  # by which Snakemake knows that nobody is building it
+    assert not Path(f"{prefix}.part").exists()
+    check = "import importlib_metadata as m; print(m.version('zipp'))"
+    assert subprocess.check_output([prefix / "bin" / "python", "-c", check], text=True).strip() == "3.23.0"
+
+
+def test_an_environment_that_could_not_be_built_is_not_there(tmp_path):
+    (tmp_path / "env.yaml").write_text("dependencies: [python=3.11, pip, {pip: [importlib-metadata==999]}]")
+    call = [sys.executable, CONDA, "env", "create", "--file", tmp_path / "env.yaml", "--prefix", tmp_path / "env"]
+    assert subprocess.run(call, capture_output=True).returncode != 0
+    assert not (tmp_path / "env").exists()
+
+
 def test_a_conda_installed_later_enters_what_the_stand_in_built(miniforge, tmp_path):
     (tmp_path / "env.yaml").write_text("dependencies: [python=3.11]")
     call = [CONDA, "env", "create", "--file", tmp_path / "env.yaml", "--prefix", tmp_path / "env"]

@@ -98,8 +98,10 @@ def test_a_bit_that_flipped_changes_nothing_or_is_refused(kind):
             refused(path, read)
 
 
-def test_a_folder_is_whole_as_long_as_none_of_its_files_is_missing(kind):
+def test_a_folder_tells_which_files_it_was_finished_with(kind):
     path, *_ = kind
-    assert files.is_whole(path.parent)
     path.unlink()
-    assert not files.is_whole(path.parent)
+    assert path.name in files.members(path.parent)
+    (path.parent / files.MEMBERS).unlink()
+    with pytest.raises(UserError, match=f"^{path.parent}: missing or damaged; delete it and run again$"):
+        files.members(path.parent)

@@ -1,7 +1,9 @@
 """adapter.py: which scripts may ask the network, and where they show what they do."""
 
+import errno
 import os
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -38,3 +40,21 @@ def test_ctrl_c_is_said_in_a_word_and_no_traceback(job):
     with pytest.raises(SystemExit), adapter.stage(job):
         raise KeyboardInterrupt
     assert job.log[0].read_text() == "error: interrupted\n"
+
+
+def test_a_full_disk_is_said_in_one_line_whatever_a_library_calls_it(job, monkeypatch):
+    full = f"error: the disk of {Path.cwd()} is full; make room and run again\n"
+    with pytest.raises(SystemExit), adapter.stage(job):
+        Path("/dev/full").write_text("something")
+    assert job.log[0].read_text() == full
+    monkeypatch.setattr(adapter.shutil, "disk_usage", lambda path: SimpleNamespace(free=0))
+    with pytest.raises(SystemExit), adapter.stage(job):
+        raise RuntimeError("PytorchStreamWriter failed writing file data/0: file write failed")
+    assert job.log[0].read_text() == full
+
+
+def test_a_folder_that_must_not_be_written_to_is_named(job):
+    with pytest.raises(SystemExit), adapter.stage(job):
+        raise PermissionError(errno.EACCES, "Permission denied", "flow/ball/.0000.part")
+    said = "error: flow/ball/.0000.part: Permission denied; see to its permissions and run again\n"
+    assert job.log[0].read_text() == said
