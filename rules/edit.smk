@@ -79,6 +79,7 @@ rule reference:
         adapters=extra_models("adapters"),
         subject=viewer,
         batch=RESOLVED.runtime.batch,
+        limit_disk=RESOLVED.limits.disk,
     params:
         settings=lambda wildcards: dict(
             edit_settings(wildcards.job),

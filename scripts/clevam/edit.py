@@ -19,10 +19,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from clevam import control, grid, images, phrases, sampler, store
+from clevam import budget, control, grid, images, phrases, sampler, store
 from clevam.adapters import Adapter
 from clevam.attention import Cache, Context, Options, layer_labels
-from clevam.diffusion import Diffusion, Machine, Words
+from clevam.device import pick_device
+from clevam.diffusion import Diffusion, Machine, Words, pick_dtype
 from clevam.errors import UserError
 from clevam.files import replacing
 from clevam.geometry import cut, feather, paste
@@ -70,6 +71,7 @@ def invert(keyframes: dict[str, Keyframe], target: str, *, settings: Settings, m
         folder.mkdir()
         if not keyframes:
             return
+        check_memory(keyframes.values(), settings, machine)
         inverter = Inverter(settings, machine)
 
         def work(names: list[str]) -> None:
@@ -98,6 +100,7 @@ def reference(
 
     inverted: the file of its inversion, where the edit takes one.
     """
+    check_memory([keyframe], settings, machine)
     editor = Editor(settings, machine, subjects)
     opened = editor.open(keyframe)
     with replacing(cache) as folder:
@@ -106,7 +109,7 @@ def reference(
         def work(_: list) -> None:
             write = None
             if editor.shares:
-                write = store.Writer(folder, editor.made_with)
+                write = store.Writer(folder, editor.made_with, machine.disk)
                 write.keep(opened.inside, opened.piece, opened.maps)
             path = read_inversion(inverted)[None] if inverted else None
             (edited,) = editor.edit([opened], path, write=write)
@@ -134,6 +137,7 @@ def block(
             images.write_png(folder / f"{name}.png", images.read_rgb(picture))
         if not keyframes:
             return
+        check_memory(keyframes.values(), settings, machine)
         editor = Editor(settings, machine, subjects)
         shared = editor.shared(store.Reader(Path(cache), editor.made_with)) if editor.shares else None
 
@@ -151,6 +155,13 @@ def block(
         spare.record(folder)
         for name in list(keyframes)[: -settings["edit"]["share"]["previous"]]:  # nobody will look at these any more
             shutil.rmtree(folder / ATTENTION / name)
+
+
+def check_memory(keyframes: Iterable[Keyframe], settings: Settings, machine: Machine) -> None:
+    """Raise UserError before anything is loaded if the largest of the keyframes cannot be edited here."""
+    device = pick_device(machine.device)
+    dtype, sizes = pick_dtype(settings["dtype"], device), [keyframe.crop["work"] for keyframe in keyframes]
+    budget.check_memory(machine.model, device, dtype=dtype, offload=machine.offload, sizes=sizes)
 
 
 def maps_of(control: list[dict], given: Iterable[str], names: Sequence[str]) -> dict[str, tuple[str | None, ...]]:
