@@ -8,6 +8,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 
 import diffusers
 import numpy as np
@@ -174,7 +175,7 @@ def load(folder: str, dtype: torch.dtype, variant: str | None = None) -> Diffusi
             raise OSError("the tokenizer lacks its vocabulary")
         if pipe.unet.config.in_channels not in (4, 9):
             raise OSError(f"its network takes {pipe.unet.config.in_channels} channels, not 4 or, for inpainting, 9")
-    except (OSError, ValueError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, RuntimeError, SafetensorError, UnpicklingError) as error:
         raise UserError(
             f"models.diffusion: {folder} cannot be loaded as Stable Diffusion in diffusers' layout: {reason(error)}; "
             "name another folder or download it again"
