@@ -76,6 +76,7 @@ rule reference:
         adapters=extra_models("adapters"),
         subject=viewer,
         batch=RESOLVED.runtime.batch,
+        limit_disk=RESOLVED.limits.disk,
     params:
         settings=lambda wildcards: reference_settings(wildcards.job),
     message:

@@ -22,6 +22,10 @@ checkpoint keyframes:
     resources:
         mem_mb=1000,
         runtime=30,
+        # Not tracked: what is within other limits is the same.
+        limit_frames=RESOLVED.limits.frames,
+        limit_pixels=RESOLVED.limits.pixels,
+        limit_seconds=RESOLVED.limits.seconds,
     params:
         settings=lambda wildcards: dict(
             CLIPS[wildcards.video].keyframes,

@@ -43,6 +43,7 @@ rule tried:
         adapters=extra_models("adapters"),
         subject=viewer,
         batch=RESOLVED.runtime.batch,
+        limit_disk=RESOLVED.limits.disk,
     params:
         settings=tried_settings,
     message:

@@ -8,16 +8,17 @@ with stage(snakemake) as settings:
     from clevam.shapes import Tools
     from clevam.snap import snap
 
-    plan, target = read_json(snakemake.input.plan), snakemake.output[0]
+    plan, index, target = read_json(snakemake.input.plan), read_json(snakemake.input.index), snakemake.output[0]
     if settings["given"]:
         names = [f"{i:06d}" for i in carry.between(plan, settings["frames"])]
-        maps = locate.from_video(snakemake.input.given[0], names, settings["regions"]) if names else ()
+        size = index["stream"]["upright"]
+        maps = locate.from_video(snakemake.input.given[0], names, settings["regions"], size) if names else ()
         carry.copy(maps, target, regions=plan["regions"], tools=Tools(**settings["tools"]))
     else:
         carry.write(
             snakemake.input.source,
             target,
-            index=read_json(snakemake.input.index),
+            index=index,
             plan=plan,
             masks=dict(zip(settings["names"], snakemake.input.masks, strict=True)),
             flows=snakemake.input.flow,

@@ -15,5 +15,6 @@ with stage(snakemake) as settings:
         span=settings["range"],
         strict=settings["strict"],
         block=settings["block"],
+        limits={key: snakemake.resources[f"limit_{key}"] for key in ("frames", "pixels", "seconds")},
         adaptive=Adaptive(asked["unreached"], asked["region"]) if asked else None,
     )

@@ -442,6 +442,15 @@ class Runtime(Section):
     )
 
 
+class Limits(Section):
+    """What is refused, lest a mistaken or hostile input fill memory or disk. What is within them stays as it is."""
+
+    frames: PositiveInt = Field(500_000, description="of a video")
+    seconds: PositiveInt = Field(14_400, description="of a video")
+    pixels: PositiveInt = Field(1 << 26, description="of a frame, with square pixels; this is 8192x8192")
+    disk: PositiveInt = Field(200, description="GB that the stored attention of one edit may take (`share.store`)")
+
+
 class Alarm(Section):
     """What is red in the report, told by the worst frame; null for never."""
 
@@ -569,6 +578,7 @@ class Config(Section):
     encode: Encode = Encode()
     models: Models = Models()
     runtime: Runtime = Runtime()
+    limits: Limits = Limits()
     report: Report = Report()
     preview: Preview = Preview()
     sweep: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(

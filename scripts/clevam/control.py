@@ -1,6 +1,7 @@
 """ControlNets (Zhang et al., ICCV 2023): pictures of edges, depth, poses that hold the shape of what is painted."""
 
 from dataclasses import dataclass
+from pickle import UnpicklingError
 
 import cv2
 import numpy as np
@@ -38,7 +39,7 @@ def load(folder: str, key: str, dtype: torch.dtype, width: int) -> ControlNetMod
     """The network of a folder, for text embeddings of this width. Raises UserError, which names the key."""
     try:
         network = ControlNetModel.from_pretrained(folder, torch_dtype=dtype, local_files_only=True)
-    except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
+    except (OSError, ValueError, TypeError, RuntimeError, SafetensorError, UnpicklingError) as error:
         raise UserError(
             f"{key}: {folder} cannot be loaded as a ControlNet in diffusers' layout: {reason(error)}"
         ) from error

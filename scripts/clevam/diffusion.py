@@ -3,10 +3,12 @@
 Four layouts are read by the same code: Stable Diffusion 1 and 2, XL, and the inpainting networks of either.
 """
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 
 import diffusers
 import numpy as np
@@ -33,7 +35,7 @@ ENCODERS = ("text_encoder", "text_encoder_2")
 @dataclass(frozen=True)
 class Machine:
     """Where it runs: the checkpoint's folder, config.Runtime's device, offload and batch, the number of CPU threads,
-    and where the edit's ControlNets and adapters lie, and the IP-Adapter and its encoder."""
+    where the edit's ControlNets and adapters lie, and the IP-Adapter and its encoder, and config.Limits' disk in GB."""
 
     model: str
     device: str
@@ -43,6 +45,7 @@ class Machine:
     controls: tuple[str, ...] = ()
     adapters: tuple[str, ...] = ()
     subject: tuple[str, ...] = ()
+    disk: float = math.inf
 
     @classmethod
     def of(cls, snakemake) -> "Machine":
@@ -51,7 +54,7 @@ class Machine:
         known = {key: getattr(snakemake.resources, key) for key in keys}
         for key in ("controls", "adapters", "subject"):  # of edits; a resource holds one text
             known[key] = tuple(filter(None, str(snakemake.resources.get(key, "")).split(os.pathsep)))
-        return cls(threads=snakemake.threads, **known)
+        return cls(threads=snakemake.threads, disk=snakemake.resources.get("limit_disk", math.inf), **known)
 
 
 @dataclass(frozen=True)
@@ -174,7 +177,7 @@ def load(folder: str, dtype: torch.dtype, variant: str | None = None) -> Diffusi
             raise OSError("the tokenizer lacks its vocabulary")
         if pipe.unet.config.in_channels not in (4, 9):
             raise OSError(f"its network takes {pipe.unet.config.in_channels} channels, not 4 or, for inpainting, 9")
-    except (OSError, ValueError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, RuntimeError, SafetensorError, UnpicklingError) as error:
         raise UserError(
             f"models.diffusion: {folder} cannot be loaded as Stable Diffusion in diffusers' layout: {reason(error)}; "
             "name another folder or download it again"

@@ -20,10 +20,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from clevam import control, grid, images, phrases, sampler, store, twin
+from clevam import budget, control, grid, images, phrases, sampler, store, twin
 from clevam.adapters import Adapter
 from clevam.attention import Cache, Context, Options, layer_labels
-from clevam.diffusion import Diffusion, Machine, Words
+from clevam.device import pick_device
+from clevam.diffusion import Diffusion, Machine, Words, pick_dtype
 from clevam.errors import UserError
 from clevam.files import replacing
 from clevam.geometry import cut, feather, paste
@@ -71,6 +72,7 @@ def invert(keyframes: dict[str, Keyframe], target: str, *, settings: Settings, m
         folder.mkdir()
         if not keyframes:
             return
+        check_memory(keyframes.values(), settings, machine)
         inverter = Inverter(settings, machine)
 
         def work(names: list[str]) -> None:
@@ -108,6 +110,7 @@ def reference(
     inverted: the file of its inversion, where the edit takes one; given: a picture of the keyframe with B in it, taken
     instead of painting one. Raises UserError if that is of another size.
     """
+    check_memory([keyframe], settings, machine)
     editor = Editor(settings, machine, subjects)
     opened = editor.open(keyframe)
     with replacing(cache) as folder:
@@ -128,6 +131,7 @@ def tried(
 
     tried: of each its settings and their digest (twin.digest); keyframe, given: as for `reference`.
     """
+    check_memory([keyframe], next(iter(tried.values()))[0], machine)
     with replacing(target) as folder:
         folder.mkdir()
         editors: list[Editor] = []
@@ -166,6 +170,7 @@ def block(
             images.write_png(folder / f"{name}.png", images.read_rgb(picture))
         if not keyframes:
             return
+        check_memory(keyframes.values(), settings, machine)
         editor = Editor(settings, machine, subjects)
         shared = editor.shared(store.Reader(Path(cache), editor.made_with)) if editor.shares else None
 
@@ -181,6 +186,13 @@ def block(
         editor.spare.each(folder, together(keyframes, editor.at_once), work, whole=editor.tiles is not None)
         for name in list(keyframes)[: -settings["edit"]["share"]["previous"]]:  # nobody will look at these any more
             shutil.rmtree(folder / ATTENTION / name)
+
+
+def check_memory(keyframes: Iterable[Keyframe], settings: Settings, machine: Machine) -> None:
+    """Raise UserError before anything is loaded if the largest of the keyframes cannot be edited here."""
+    device = pick_device(machine.device)
+    dtype, sizes = pick_dtype(settings["dtype"], device), [keyframe.crop["work"] for keyframe in keyframes]
+    budget.check_memory(machine.model, device, dtype=dtype, offload=machine.offload, sizes=sizes)
 
 
 def maps_of(control: list[dict], given: Iterable[str], names: Sequence[str]) -> dict[str, tuple[str | None, ...]]:
@@ -297,6 +309,7 @@ class Editor(Inverter):
         ]
         own = settings | {key: edit[key] for key in ("steps", "attention")}
         super().__init__(own, machine, changed_by, subjects, model)
+        self.disk = machine.disk
         self.inverts = edit["start"] == "inversion" or edit["inject"]["where"] != "none"
         self.options = options_of(edit["attention"], edit["share"], edit["inject"])
         self.first = self.schedule.steps - max(1, round(edit["strength"] * self.schedule.steps))
@@ -356,7 +369,7 @@ class Editor(Inverter):
         """
         write = None
         if self.shares:
-            write = store.Writer(folder, self.made_with)
+            write = store.Writer(folder, self.made_with, self.disk)
             write.keep(opened.inside, opened.piece, opened.maps)
         if given:
             return self.follow(opened, images.read_rgb(given, opened.picture.shape[1::-1]), write)

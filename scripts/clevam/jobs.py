@@ -23,6 +23,7 @@ from clevam.config import (
     Edit,
     Encode,
     Keyframes,
+    Limits,
     Models,
     Preview,
     Region,
@@ -130,6 +131,7 @@ class Resolved:
     sweeps: dict[str, dict[str, dict[str, Any]]]
     models: Models
     runtime: Runtime
+    limits: Limits
     report: Report
     preview: Preview
     yes: bool
@@ -137,7 +139,7 @@ class Resolved:
     def describe(self) -> dict[str, Any]:
         """Everything as plain values, defaults filled in."""
         plain = {key: {n: vars(v) for n, v in getattr(self, key).items()} for key in ("clips", "finds", "jobs")}
-        return plain | {key: getattr(self, key).model_dump() for key in ("models", "runtime", "report")}
+        return plain | {key: getattr(self, key).model_dump() for key in ("models", "runtime", "limits", "report")}
 
 
 def resolve(raw: Mapping[str, Any]) -> Resolved:
@@ -159,9 +161,8 @@ def resolve(raw: Mapping[str, Any]) -> Resolved:
             finds[shared], jobs[job] = find, _job(config, video, variant, job, name, shared)
             if trial:
                 sweeps.setdefault(trial.of, {})[job] = trial.values
-    return Resolved(
-        clips, finds, jobs, sweeps, config.models, config.runtime, config.report, config.preview, config.yes
-    )
+    parts = config.models, config.runtime, config.limits, config.report, config.preview, config.yes
+    return Resolved(clips, finds, jobs, sweeps, *parts)
 
 
 @dataclass(frozen=True)

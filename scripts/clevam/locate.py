@@ -1,6 +1,7 @@
 """Where A is where nobody has to look for it: candidates for every keyframe, from files or from boxes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ def from_files(files: list[str], target: str, *, index: dict, names: list[str], 
     labels: of each region its label in them, 0 if it has none.
     """
     if len(files) == 1 and Path(files[0]).suffix.lower() != ".png":
-        maps = from_video(files[0], names, max(labels))
+        maps = from_video(files[0], names, max(labels), index["stream"]["upright"])
     else:
         maps = ((name, images.read_labels(path, max(labels))) for name, path in zip(names, files, strict=True))
 
@@ -57,12 +58,15 @@ def box_at(box: list | dict, frame: int) -> list[float]:
     return [float(np.interp(frame, frames, side)) for side in zip(*boxes, strict=True)]
 
 
-def from_video(source: str, names: list[str], regions: int) -> Iterator[tuple[str, np.ndarray]]:
+def from_video(
+    source: str, names: list[str], regions: int, size: Sequence[int] = (0, 0)
+) -> Iterator[tuple[str, np.ndarray]]:
     """(name, label map [H, W]) of the frames `names` of a mask video.
 
-    It has the source's frame numbers, and evenly spaced levels from black to white.
+    It has the source's frame numbers, and evenly spaced levels from black to white. size: of the source, (width,
+    height).
     """
-    facts, wanted = video.probe(source), {int(n) for n in names}
+    facts, wanted = video.probe(source, max(video.PIXELS, prod(size))), {int(n) for n in names}
     last = -1
     for last, frame in video.frames(source, last=max(wanted)):
         if last in wanted:

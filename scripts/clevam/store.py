@@ -17,6 +17,7 @@ from pickle import UnpicklingError
 import numpy as np
 import torch
 
+from clevam import budget
 from clevam.attention import Cache
 from clevam.errors import UserError
 from clevam.files import read_json, write_json
@@ -28,8 +29,10 @@ REFERENCE = "reference.pt"
 class Writer:
     """Fills a folder step by step; nothing stays in memory."""
 
-    def __init__(self, folder: Path, made_with: dict) -> None:
-        self.folder, self.replay = folder, made_with["store"] == "replay"
+    def __init__(self, folder: Path, made_with: dict, disk: float | None = None) -> None:
+        """disk: GB that all steps may take; where given, the first one tells whether they will fit."""
+        self.folder, self.replay, self.disk = folder, made_with["store"] == "replay", disk
+        self.steps = len(made_with["timesteps"])
         write_json(folder / "meta.json", made_with | {"version": VERSION})
 
     def keep(self, inside: torch.Tensor, piece: np.ndarray, maps: Sequence[np.ndarray]) -> None:
@@ -44,6 +47,9 @@ class Writer:
         if not self.replay:
             kept = {key: halved(tensor) for key, tensor in kept.items()}
         torch.save({key: tensor.cpu().contiguous() for key, tensor in kept.items()}, _file(self.folder, step))
+        if self.disk is not None:
+            size, disk, self.disk = _file(self.folder, step).stat().st_size, self.disk, None
+            budget.check_disk(self.folder, size * (self.steps - 1), size * self.steps, disk)
 
 
 def halved(x: torch.Tensor) -> torch.Tensor:

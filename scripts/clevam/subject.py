@@ -6,6 +6,7 @@ into. They are the same in every step, so they are made once, and the network st
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pickle import UnpicklingError
 
 import torch
 from diffusers.models.embeddings import (
@@ -54,7 +55,9 @@ def look(pipe, subjects: Sequence[Subject], weights: str, encoder: str) -> dict[
         if not isinstance(pipe.unet.encoder_hid_proj.image_projection_layers[0], READ):
             raise ValueError("it reads faces that another network has cut out")
         return {subject.label: seen(pipe, subject) for subject in subjects}
-    except (OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeError, SafetensorError) as error:
+    except (
+        OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeError, SafetensorError, UnpicklingError,
+    ) as error:  # fmt: skip
         raise UserError(
             f"models.subject: {weights} with {encoder} is no IP-Adapter for models.diffusion: {reason(error)}; "
             "name other files"

@@ -165,7 +165,8 @@ PAINTED_KEYFRAME = "a painted keyframe"
 CODE = "a module of the code edited"
 LOST = "a file of the results deleted"
 NOTHING = (
-    "the rest of `runtime`; keys not in use; `preview`; `sweep`; an edit less; files touched; all of it moved or copied"
+    "the rest of `runtime`; `limits`; keys not in use; `preview`; `sweep`; an edit less; files touched; all of it moved "
+    "or copied"
 )
 
 # What they say of it
@@ -427,6 +428,10 @@ ROWS = [
     key("runtime.offload", {"runtime": {"offload": "model"}}, {}, NOTHING),
     key("runtime.batch", {"runtime": {"batch": 4}}, {}, NOTHING),
     key("runtime.gpu_share", {"runtime": {"gpu_share": 2}}, {}, NOTHING),
+    key("limits.frames", {"limits": {"frames": 10}}, {}, NOTHING),
+    key("limits.seconds", {"limits": {"seconds": 1}}, {}, NOTHING),
+    key("limits.pixels", {"limits": {"pixels": 9}}, {}, NOTHING),
+    key("limits.disk", {"limits": {"disk": 1}}, {}, NOTHING),
     key("runtime.dtype", {"runtime": {"dtype": "bfloat16"}}, INVERT | EDIT, STEPS),
     key("runtime.tiling", {"runtime": {"tiling": True}}, INVERT | EDIT, STEPS),
     key("preview.seeds", {"preview": {"seeds": 9}}, {}, NOTHING),

@@ -218,6 +218,18 @@ def test_a_clip_that_breaks_takes_no_result_away_and_mended_it_is_not_edited_aga
     assert (project / f"out/{NAME}.mp4").read_bytes() == before
 
 
+def test_a_clip_beyond_a_limit_is_refused_and_what_was_made_within_others_stays(project):
+    before = (project / f"out/{NAME}.mp4").read_bytes()
+    long = {"path": "cut.mp4", "find": "it", "replace": "a star", "box": BOX}
+    said = project(videos={"long": long}, limits={"frames": 12})
+    assert said.status != 0
+    assert errors(said.text) == [
+        "error: cut.mp4: goes on beyond limits.frames, 12: give a part of it, or raise limits.frames"
+    ]
+    assert (project / f"out/{NAME}.mp4").read_bytes() == before
+    assert (project / "out/cut.mp4").exists()
+
+
 # ---- masks and the machine -------------------------------------------------------------------------------------
 
 

@@ -32,6 +32,7 @@ STAGES = {
     "plan": {"plan", "geometry", "images"},
     "edit": {
         "edit",
+        "budget",
         "diffusion",
         "device",
         "attention",

@@ -1,5 +1,7 @@
 """Checkpoints in diffusers' layout: how they are loaded, where they run, words and latents."""
 
+import json
+import pickle
 import shutil
 from pathlib import Path
 
@@ -62,6 +64,44 @@ def test_load_refuses_a_checkpoint_with_half_a_file(tmp_path, damaged):
 def test_load_refuses_a_folder_that_is_not_there(tmp_path):
     refused(tmp_path / "nowhere", "no such folder")
     refused(Path("no/such"), "no such folder")  # not the name of a model on the network
+
+
+class Trap:
+    """A pickle of this writes a file when it is loaded as one."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = str(path)
+
+    def __reduce__(self):
+        return open, (self.path, "w")
+
+
+@pytest.mark.parametrize("weights", ["unet/diffusion_pytorch_model", "text_encoder/model"])
+@pytest.mark.parametrize("write", [torch.save, lambda trap, path: path.write_bytes(pickle.dumps(trap, 2))])
+def test_weights_with_code_in_them_are_refused_and_not_run(tmp_path, weights, write):
+    folder = shutil.copytree(CHECKPOINT, tmp_path / "model")
+    (folder / f"{weights}.safetensors").unlink()
+    write({"weight": Trap(tmp_path / "sprung")}, folder / f"{weights.replace('/model', '/pytorch_model')}.bin")
+    refused(folder)
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_a_pipeline_of_another_class_is_refused(tmp_path):
+    folder = shutil.copytree(CHECKPOINT, tmp_path / "model")
+    index = json.loads((folder / "model_index.json").read_text())
+    (folder / "model_index.json").write_text(json.dumps(index | {"_class_name": "FluxPipeline"}))
+    refused(folder, "it is a FluxPipeline; built in are .*")
+
+
+def test_a_network_that_brings_code_of_its_own_is_refused_and_not_run(tmp_path):
+    folder = shutil.copytree(CHECKPOINT, tmp_path / "model")
+    index = json.loads((folder / "model_index.json").read_text())
+    (folder / "model_index.json").write_text(json.dumps(index | {"unet": ["own", "Network"]}))
+    code = f"open({str(tmp_path / 'sprung')!r}, 'w')\nclass Network:\n    pass\n"
+    for place in (folder / "own.py", folder / "unet" / "own.py"):
+        place.write_text(code)
+    refused(folder)
+    assert not (tmp_path / "sprung").exists()
 
 
 def refused(folder: Path, why: str = ".+") -> None:
