@@ -165,8 +165,8 @@ PAINTED_KEYFRAME = "a painted keyframe"
 CODE = "a module of the code edited"
 LOST = "a file of the results deleted"
 NOTHING = (
-    "the rest of `runtime`; `limits`; keys not in use; `preview`; `sweep`; an edit less; files touched; all of it moved "
-    "or copied"
+    "the rest of `runtime`; `limits`; keys not in use; `preview`; `sweep`; an edit less; files touched; "
+    "all of it moved or copied"
 )
 
 # What they say of it

@@ -64,6 +64,7 @@ STAGES = {
         "grid",
         "spare",
         "twin",
+        "budget",
     },
     "preview": {"preview", "doubts", "html", "images", "proxies", "geometry"},
     "sweep": {"trials", "images", "geometry"},
