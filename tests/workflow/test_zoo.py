@@ -11,7 +11,6 @@ import shlex
 import shutil
 import socket
 import subprocess
-import sys
 from collections import Counter
 from dataclasses import replace
 from fractions import Fraction
@@ -23,7 +22,7 @@ import pytest
 
 import zoo
 from clevam.files import read_json
-from conftest import ROOT
+from conftest import CONFIG, ROOT, Project
 
 MEMORY = 400  # MB that reading and writing a small video may take
 PIXELS = 2_000_000  # of a frame, at most: the zoo's are small
@@ -37,11 +36,12 @@ FLIPPED = (
 class Stages:
     """The two environments; each answers questions about one file after the other."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
         targets = {name: f"work/environments/{name}.json" for name in ("keyframes", "out")}
-        snakemake = Path(sys.executable).with_name("snakemake")
-        subprocess.run([snakemake, "--cores", "2", "--quiet", "all", "--", *targets.values()], cwd=ROOT, check=True)
-        prefixes = {name: Path(read_json(ROOT / target)["prefix"]) for name, target in targets.items()}
+        project = Project(folder, CONFIG)  # in a folder of its own: one run at a time works in one
+        ran = project(*targets.values())
+        assert ran.status == 0, ran.text
+        prefixes = {name: Path(read_json(project / target)["prefix"]) for name, target in targets.items()}
         (ffmpeg,) = prefixes["out"].glob("lib/python*/site-packages/imageio_ffmpeg/binaries/ffmpeg*")
         self.ffmpeg = str(ffmpeg)
         self.running = {name: self._start(prefix) for name, prefix in prefixes.items()}
@@ -75,8 +75,8 @@ class Stages:
 
 
 @pytest.fixture(scope="module")
-def stages():
-    stages = Stages()
+def stages(tmp_path_factory):
+    stages = Stages(tmp_path_factory.mktemp("stages"))
     yield stages
     stages.close()
 
