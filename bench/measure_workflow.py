@@ -27,6 +27,9 @@ class Named(list):
         named.__dict__.update({k: str(v) if isinstance(v, str) else v for k, v in plain.items()})
         return named
 
+    def __getitem__(self, key):
+        return getattr(self, key) if isinstance(key, str) else super().__getitem__(key)
+
     def get(self, name: str, otherwise=None):
         return getattr(self, name, otherwise)
 
