@@ -44,6 +44,7 @@ def main(target: str, options: list[str]) -> int:
         if rest[4]:
             rest[4].running_time = 0
         known = {"input": input, "output": output, "params": params, "resources": resources, "log": log}
+        known["wildcards"] = wildcards
         job = {key: Named.of(values) for key, values in known.items()} | {"threads": threads, "rule": rule}
         script = Path(str(basedir.get_path_or_uri(secret_free=False))) / path
         with one:  # one after the other: what is summed up is not stretched by what runs beside it
