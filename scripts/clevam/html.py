@@ -13,6 +13,11 @@ from clevam.files import replacing
 TEMPLATES = Path(__file__).with_name("templates")
 
 
+def jpeg(content: bytes) -> str:
+    """The address of a picture that is in the page itself."""
+    return f"data:image/jpeg;base64,{base64.b64encode(content).decode()}"
+
+
 def write(target: str, name: str, **values: Any) -> None:
     """Write the page of templates/<name>.html, with page.css, page.js and, if there is one, <name>.js in it."""
     environment = Environment(

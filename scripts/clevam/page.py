@@ -123,7 +123,7 @@ def _edit(job: str, edit: Mapping[str, Any], told: Mapping[str, Any], clock: Clo
         "media": {name: _kept(folder / f"{name}.mp4", media) for name in ("source", "edit", *OVERLAYS)},
         "contact": [
             {"frame": int(name), "seconds": clock.times[int(name)]}
-            | {kind: _jpeg(folder / f"{name}_{kind}.jpg") for kind in ("source", "mask", "edit")}
+            | {kind: html.jpeg((folder / f"{name}_{kind}.jpg").read_bytes()) for kind in ("source", "mask", "edit")}
             for name in names
         ],
     }
@@ -194,7 +194,3 @@ def _kept(path: Path, media: dict[str, str]) -> str:
     name = hashlib.sha256(content).hexdigest()[:12]
     media[name] = base64.b64encode(content).decode()
     return name
-
-
-def _jpeg(path: Path) -> str:
-    return f"data:image/jpeg;base64,{base64.b64encode(path.read_bytes()).decode()}"

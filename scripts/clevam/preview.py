@@ -1,6 +1,5 @@
 """The page of a preview: where A is, and the reference as one seed and another paint it."""
 
-import base64
 from collections.abc import Mapping
 from typing import Any
 
@@ -85,4 +84,4 @@ def marked(keyframe: str, mask: str, regions: int) -> np.ndarray:
 
 
 def _picture(picture: np.ndarray, side: int = SIDE) -> str:
-    return f"data:image/jpeg;base64,{base64.b64encode(proxies.jpeg(np.ascontiguousarray(picture), side)).decode()}"
+    return html.jpeg(proxies.jpeg(np.ascontiguousarray(picture), side))
