@@ -103,7 +103,12 @@ class Clip:
             images.write_png(folder / f"{t:06d}.png", self.scene.frame(t))
             masks[f"{t:06d}"] = str(folder / f"mask{t:06d}.png")
             images.write_png(masks[f"{t:06d}"], np.uint8(self.scene.labels(t) == 1))
-        index = {"stream": {"upright": list(SIZE[::-1])}, "segments": [[0, FRAMES - 1]], "keyframes": list(masks)}
+        index = {
+            "stream": {"upright": list(SIZE[::-1])},
+            "segments": [[0, FRAMES - 1]],
+            "keyframes": list(masks),
+            "reach": {},
+        }
         options = {"margin": 0.25, "flow_margin": 0.5, "rim": FEATHER, "size": 128, "multiple": 16}
         plan.write(masks, str(folder / "plan.json"), index=index, regions=1, reference="first", **options)
         crops = read_json(folder / "plan.json")["crops"]

@@ -26,7 +26,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 from snakemake.io import IOFile, flag
 from snakemake.logging import logger
 
-from clevam import alone, closure, damage, doubts, hub, live, outcome, prune, tools, weights
+from clevam import alone, closure, damage, doubts, hub, live, outcome, prune, tools, warm, weights
 from clevam.errors import UserError
 from clevam.files import read_json, write_json
 from clevam.jobs import WHOLE, resolve
@@ -59,6 +59,7 @@ def or_stop(function, *args):
 RESOLVED = or_stop(resolve, config)
 if workflow.is_main_process and not workflow.output_settings.dryrun:
     or_stop(alone.hold)
+warm.begin(RESOLVED.runtime.warm and workflow.is_main_process)  # not on a cluster's node
 CLIPS, FINDS, JOBS = RESOLVED.clips, RESOLVED.finds, RESOLVED.jobs
 TRIED = {name for trials in RESOLVED.sweeps.values() for name in trials}
 ASKED = [job for job in JOBS if job not in TRIED]

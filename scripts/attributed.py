@@ -3,7 +3,9 @@
 from clevam.adapter import stage
 
 with stage(snakemake) as settings:
-    from clevam import candidates
+    from clevam import candidates, warm
+
+    warm.go_on("clevam.edit")  # which will need it soon
     from clevam.attribution import Attribution
     from clevam.diffusion import Machine
     from clevam.files import read_json

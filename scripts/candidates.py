@@ -10,7 +10,9 @@ with stage(snakemake) as settings:
     index, names, target = read_json(snakemake.input.index), settings["names"], snakemake.output[0]
     files = list(snakemake.input.files)
     if settings["method"] == "grounded_sam":
-        from clevam import candidates
+        from clevam import candidates, warm
+
+        warm.go_on("clevam.finder")
         from clevam.finder import Finder
 
         find = Finder(snakemake.resources.models.split(os.pathsep), snakemake.resources.device)

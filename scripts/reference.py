@@ -5,13 +5,14 @@ from pathlib import Path
 from clevam.adapter import stage
 
 with stage(snakemake) as settings:
-    from clevam import twin
+    from clevam import twin, warm
 
     inputs, output = snakemake.input, snakemake.output
     made_of = twin.digest(settings, [inputs.keyframe, inputs.mask, *inputs.given, *inputs.maps, *inputs.subjects])
     previewed = Path(output.cache).parents[2] / "work/preview" / snakemake.wildcards.job
     names = ("own", str(settings["edit"]["seed"]))
     if not any(twin.take(made_of, previewed / name, output.picture, output.cache) for name in names):
+        warm.go_on("clevam.edit")
         from clevam import edit
         from clevam.diffusion import Machine
 

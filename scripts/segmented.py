@@ -3,7 +3,9 @@
 from clevam.adapter import stage
 
 with stage(snakemake) as settings:
-    from clevam import carry
+    from clevam import carry, warm
+
+    warm.go_on("clevam.finder")
     from clevam.files import read_json
     from clevam.outline import Outline
     from clevam.shapes import Tools

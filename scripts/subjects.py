@@ -5,6 +5,9 @@ import os
 from clevam.adapter import stage
 
 with stage(snakemake) as settings:
+    from clevam import warm
+
+    warm.go_on("clevam.finder")
     from clevam.cutout import cut_out
 
     cut_out(

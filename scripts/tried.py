@@ -3,6 +3,9 @@
 from clevam.adapter import stage
 
 with stage(snakemake) as settings:
+    from clevam import warm
+
+    warm.go_on("clevam.edit")
     from clevam import edit, twin
     from clevam.diffusion import Machine
 

@@ -41,6 +41,8 @@ def stage(snakemake, online: bool = False) -> Iterator:
         except UserError as error:
             print(f"error: {error}", file=log)
             raise SystemExit(1) from None
+        except SystemExit:  # done by a process that was warm
+            raise
         except BaseException as error:
             line = "interrupted" if isinstance(error, KeyboardInterrupt) else of_the_disk(error)
             text = f"error: {line}\n" if line else traceback.format_exc()

@@ -40,6 +40,8 @@ def hold() -> TextIO:
                 f"(`fuser {JOBS}` names it)"
             )
     if alone:
+        for socket_ in STATE.glob("clevam.*.socket"):  # of processes that were killed (warm.py)
+            socket_.unlink()
         remove_unfinished()
         if run.read():  # its process ended before it could take back what it had written here
             remove_remains()

@@ -440,6 +440,11 @@ class Runtime(Section):
         le=64,
         description="jobs on one GPU at a time; raise it, and `--resources gpu=`, where a card has room for more",
     )
+    warm: bool = Field(
+        True,
+        description="while Snakemake runs jobs on its own machine, keep what they import for the next ones to start at "
+        "once; some hundred MB of memory",
+    )
 
 
 class Limits(Section):

@@ -428,6 +428,7 @@ ROWS = [
     key("runtime.offload", {"runtime": {"offload": "model"}}, {}, NOTHING),
     key("runtime.batch", {"runtime": {"batch": 4}}, {}, NOTHING),
     key("runtime.gpu_share", {"runtime": {"gpu_share": 2}}, {}, NOTHING),
+    key("runtime.warm", {"runtime": {"warm": False}}, {}, NOTHING),
     key("limits.frames", {"limits": {"frames": 10}}, {}, NOTHING),
     key("limits.seconds", {"limits": {"seconds": 1}}, {}, NOTHING),
     key("limits.pixels", {"limits": {"pixels": 9}}, {}, NOTHING),

@@ -1,5 +1,7 @@
 """The main job, from a clip to a clip."""
 
+import shutil
+
 import numpy as np
 
 import streams
@@ -67,6 +69,15 @@ def test_frames_between_look_like_the_edited_keyframes_not_like_the_source(finis
 
 def test_a_second_run_has_nothing_to_do(finished):
     assert "Nothing to be done" in finished("--dry-run").text
+
+
+def test_jobs_that_import_all_themselves_make_the_same(finished, project):
+    for folder in ("edited", "work/edited", "out"):
+        shutil.rmtree(project / folder)
+    ran = project(runtime={"warm": False})
+    assert ran.jobs["reference"] == 1 and ran.jobs["edit"] == 2, ran.text
+    for path in ("edited/ball/000000.png", "edited/ball/000059.png", "out/ball.mp4"):
+        assert (project / path).read_bytes() == (finished / path).read_bytes()
 
 
 def test_an_object_outside_the_range_passes_through(project):

@@ -1,11 +1,12 @@
 """`snakemake fetch`: a run by words on an empty machine, from a hub on this one."""
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from hub_server import Hub
+from hub_server import LARGE, Hub
 
 from conftest import ROOT, Project, Ran, edit
 from film import write_clip
@@ -133,3 +134,28 @@ def test_only_other_words_look_for_a_again(machine, monkeypatch, change, jobs):
     planned = machine.project.plan(**change)
     assert {rule: planned[rule] for rule in ("candidates", "choose", "masks", "mask", "plan") if planned[rule]} == jobs
     assert not {"keyframes", "extract", "keyframe"} & planned.keys()
+
+
+def test_two_projects_at_a_time_share_one_cache(machine, tmp_path, monkeypatch):
+    projects = [Project(tmp_path / name, CONFIG) for name in ("one", "other")]
+    for project in projects:
+        project.folder.mkdir()
+        shutil.copy(machine.project / "clip.mp4", project / "clip.mp4")
+
+    def both(*args: str) -> None:
+        with ThreadPoolExecutor() as pool:
+            for ran in pool.map(lambda project: project(*args), projects):
+                assert ran.status == 0, ran.text
+
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
+    with Hub() as hub:
+        serve(hub)
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        both("fetch")
+    downloads = [path for method, path, _ in hub.requests if method == "GET" and path.endswith(LARGE)]
+    assert downloads and len(downloads) == len(set(downloads))  # neither waited in vain, neither fetched it again
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    both()
+    assert {(project / "out/ball.mp4").read_bytes() for project in projects} == {
+        (machine.project / "out/ball.mp4").read_bytes()
+    }

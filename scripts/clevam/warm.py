@@ -1,0 +1,174 @@
+"""Processes that have imported what a stage's jobs need, and fork for each: PyTorch and diffusers take longer to import
+than a small picture to paint.
+
+There is one per environment and what it has imported, on the machine on which Snakemake itself runs jobs. The first job
+starts it, and it ends with Snakemake. Of clevam's own code it keeps nothing, so that a job runs what stands in the
+files. Where none can be had, a job imports what it needs itself.
+"""
+
+import hashlib
+import importlib
+import json
+import os
+import runpy
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from contextlib import suppress
+from pathlib import Path
+
+RUN = "CLEVAM_RUN"  # the process of Snakemake, if it runs jobs on this machine that may be forked
+PATIENCE = 10  # seconds in which a process that was started must listen
+READY, LONGEST = b"!", 1 << 20  # bytes
+
+
+def begin(wanted: bool) -> None:
+    """Have jobs that this process starts forked, or not."""
+    os.environ.pop(RUN, None)
+    if wanted and hasattr(os, "pidfd_open"):  # not so on macOS
+        os.environ[RUN] = str(os.getpid())
+
+
+def go_on(*modules: str) -> None:
+    """Leave the rest of this job's script to a process that has imported these modules, and end as it ends there.
+
+    Returns in that process, or where there is none. Raises SystemExit where the job is done.
+    """
+    run = os.environ.pop(RUN, None)
+    with suppress(OSError):  # no room for it, a file system without sockets: then here
+        if run and (connection := reach(run, modules)):
+            sys.exit(left_to(connection))
+
+
+def reach(run: str, modules: tuple[str, ...]) -> socket.socket | None:
+    """A connection to a process with these modules; started, if need be. None if it will take no jobs."""
+    path = place(run, modules)
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.connect(path)
+    except OSError:
+        # -P: what lies in the project's folder is not to be imported.
+        command = [sys.executable, "-P", "-m", "clevam.warm", path, run, *modules]
+        paths = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        server = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)}, **quiet)
+        until = time.monotonic() + PATIENCE
+        while connection.connect_ex(path):
+            if server.poll() is not None or time.monotonic() > until:
+                return None
+            time.sleep(0.02)
+    return connection if connection.recv(1) == READY else None
+
+
+def place(run: str, modules: tuple[str, ...]) -> str:
+    """Of the socket: in the project, by a path that is short enough for one."""
+    what = hashlib.sha256(json.dumps([sys.prefix, modules]).encode()).hexdigest()[:8]
+    return f".snakemake/clevam.{run}.{what}.socket"
+
+
+def left_to(connection: socket.socket) -> int:
+    """Have the script of this process run at the other end with all that it was given here; its exit status."""
+    job = {"script": sys.argv[0], "folder": str(Path.cwd()), "environ": dict(os.environ)}
+    socket.send_fds(connection, [json.dumps(job).encode() + b"\n"], [0, 1, 2])
+    while True:
+        try:
+            status = connection.recv(16)
+        except KeyboardInterrupt:  # the other end is told, too; the job's end is waited for
+            continue
+        except OSError:
+            status = b""
+        if not status:  # killed, for want of memory perhaps
+            os.kill(os.getpid(), signal.SIGKILL)
+        return int(status)
+
+
+def serve(path: str, run: str, modules: list[str]) -> None:
+    """Fork for every connection until the run's process has ended."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the jobs
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
+    ended = os.pidfd_open(int(run))
+    with socket.socket(socket.AF_UNIX) as listening:
+        mask = os.umask(0o177)  # for nobody else
+        try:
+            listening.bind(path)
+        except OSError:  # another job was faster
+            return
+        os.umask(mask)
+        listening.listen()
+        try:
+            gather(modules)
+            while can_fork() and select.select([listening, ended], [], [])[0] == [listening]:
+                connection, _ = listening.accept()
+                if not os.fork():
+                    listening.close()
+                    work(connection)
+                connection.close()
+        finally:
+            Path(path).unlink()
+
+
+def gather(modules: list[str]) -> None:
+    """Import modules and all that they import, and forget those that are clevam's."""
+    for name in modules:
+        with suppress(Exception):  # the job will say it
+            importlib.import_module(name)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "clevam"]:
+        del sys.modules[name]
+
+
+def can_fork() -> bool:
+    """Whether no import has spoken to a card: that does not survive a fork."""
+    return "libcuda.so" not in Path("/proc/self/maps").read_text()
+
+
+def work(connection: socket.socket) -> None:
+    """Run the script that is asked for as if it had been started; ends this process."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    status = 1
+    try:
+        connection.sendall(READY)
+        job = received(connection)
+        threading.Thread(target=end_with, args=[connection], daemon=True).start()
+        os.chdir(job["folder"])
+        os.environ.clear()
+        os.environ.update(job["environ"])
+        sys.argv[:] = [job["script"]]
+        sys.path.insert(0, str(Path(job["script"]).parent))
+        runpy.run_path(job["script"], run_name="__main__")
+        status = 0
+    except SystemExit as left:
+        status = int(left.code or 0)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with suppress(OSError):
+            sys.stdout.flush(), sys.stderr.flush()
+            connection.sendall(str(status).encode())
+        os._exit(status)
+
+
+def received(connection: socket.socket) -> dict:
+    """What `left_to` sends; its standard input, output and error become this process's."""
+    text, files, _, _ = socket.recv_fds(connection, LONGEST, 3)
+    while not text.endswith(b"\n"):
+        text += connection.recv(LONGEST) or b"\n"
+    for number, file in enumerate(files):
+        os.dup2(file, number)
+        os.close(file)
+    return json.loads(text)
+
+
+def end_with(connection: socket.socket) -> None:
+    """End this process when the other end is gone: Snakemake has ended the job."""
+    if not connection.recv(1):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1], sys.argv[2], sys.argv[3:])
