@@ -217,7 +217,7 @@ def test_no_code_runs_what_it_reads(file):
 
 def test_every_word_that_a_rule_hands_to_a_shell_is_quoted():
     found = 0
-    for file in (ROOT / "Snakefile", *ROOT.glob("rules/*.smk")):
+    for file in (ROOT / "Snakefile", *ROOT.glob("rules/**/*.smk")):
         text = file.read_text()
         for said in re.findall(r"^ +shell:\n +(.+)$", text, re.MULTILINE):
             assert said == "HAND_OUT", f"{file}: {said}"

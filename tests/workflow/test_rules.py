@@ -68,7 +68,7 @@ def test_every_rule_with_a_network_says_what_it_needs():
 
 
 def texts():
-    return "\n".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")) if path.stem != "settings")
+    return "\n".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
 
 
 def test_a_job_on_a_card_tells_the_scheduler_so_and_one_that_keeps_to_the_cpu_does_not(staged, tmp_path):
