@@ -90,9 +90,9 @@ def timed(command: list, folder: Path) -> float:
 
 
 def measured(folder: Path) -> list[tuple[float, float]]:
-    """(seconds, peak MB) of every job of a stage."""
+    """(seconds, peak MB) of every job of a stage; 0 MB of one that ended before Snakemake could look."""
     rows = [row for path in folder.rglob("*.tsv") for row in csv.DictReader(path.open(), delimiter="\t")]
-    return [(float(row["s"]), float(row["max_rss"])) for row in rows]
+    return [(float(row["s"]), 0 if row["max_rss"] in ("-", "NA") else float(row["max_rss"])) for row in rows]
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ Snakemake plans all videos of a table at once, so its own memory grows with thei
 one takes a minute and 10 videos.
 """
 
-import csv
 import subprocess
 import sys
 import tempfile
@@ -17,7 +16,7 @@ import yaml
 from harness import ROOT, Figure, arguments, report
 from layouts import size
 
-from demo import COLD
+from demo import COLD, measured
 
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
 SEED, SIZE, FPS = 900_205, (96, 160), 25
@@ -107,10 +106,7 @@ def rules(project: Path) -> list[str]:
 
 def memory(project: Path, rule: str) -> float:
     """The most resident memory of any of a rule's jobs, in MB."""
-    rows = (
-        next(csv.DictReader(path.open(), delimiter="\t")) for path in (project / "benchmarks" / rule).rglob("*.tsv")
-    )
-    return max((float(row["max_rss"]) for row in rows if row["max_rss"] not in ("-", "NA")), default=0.0)
+    return max(most for _, most in measured(project / "benchmarks" / rule))
 
 
 if __name__ == "__main__":

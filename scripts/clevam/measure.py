@@ -1,6 +1,6 @@
 """One pass over a source and its result, frame by frame: what a report shows of them, measured and made small."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from clevam import flow, images, metrics, proxies, video
-from clevam.files import members, replacing, write_json
+from clevam.files import members, read_json, replacing, write_json
 from clevam.geometry import feather, region
 from clevam.orientation import as_stored, upright
 
@@ -103,6 +103,13 @@ class Masks:
     ) -> None:
         self.keyframes, self.between, self.block, self.regions, self.size = keyframes, between, block, regions, size
 
+    @classmethod
+    def of(cls, inputs, settings: dict, index: dict) -> "Masks":
+        """Those that a job is given: its inputs `masks` and `between`."""
+        keyframes = dict(zip(settings["names"], inputs.masks, strict=True))
+        size = tuple(index["stream"]["upright"])
+        return cls(keyframes, by_name(inputs.between), settings["block"], settings["regions"], size)
+
     def at(self, i: int) -> np.ndarray:
         """uint8 [H, W], 0 where A is not."""
         name, folder = f"{i:06d}", self.between.get(f"{i // self.block:04d}")
@@ -112,11 +119,21 @@ class Masks:
         return images.read_labels(path, self.regions, self.size) if path else np.zeros(self.size[::-1], np.uint8)
 
 
+def by_name(folders: Iterable[str]) -> dict[str, str]:
+    return {Path(folder).name: folder for folder in folders}
+
+
 class Sureness:
     """How sure the motion from a frame to its keyframes is, of the flow stage's folders {block: folder}."""
 
     def __init__(self, motion: list, folders: Mapping[str, str], block: int, size) -> None:
         self.motion, self.folders, self.block, self.size = [m for m in motion if m[2]], folders, block, size
+
+    @classmethod
+    def of(cls, inputs, settings: dict, index: dict) -> "Sureness":
+        """That of the motion that a job is given: its inputs `flow` and `plan`."""
+        motion = read_json(inputs.plan)["motion"]
+        return cls(motion, by_name(inputs.flow), settings["block"], tuple(index["stream"]["upright"]))
 
     def at(self, i: int) -> np.ndarray | None:
         """float32 [H, W] 0..1, that of the surer keyframe; None where no motion is needed."""

@@ -85,7 +85,7 @@ STAGES = {
     "stretch": {"propagate", "blend", "light", "steady", "encode", "flow", "geometry", "images", *VIDEO},
     "out": {"join", "encode", "video", "damage", "geometry", "hdr", "yuv"},
     "measure": {"measure", "metrics", "proxies", "flow", "geometry", "images", *VIDEO},
-    "perceive": {"perceive", "device", "measure", "metrics", "proxies", "flow", "geometry", "images", *VIDEO},
+    "perceive": {"perceive", "warm", "device", "measure", "metrics", "proxies", "flow", "geometry", "images", *VIDEO},
     "report": {"page", "html", "alarms", "benchmarks", "doubts", "metrics", "flow", "geometry", *VIDEO},
     "summary": {"summary", "html", "metrics", "flow", "geometry", *VIDEO},
     "judge": {"summary", "html", "metrics", "flow", "geometry", *VIDEO},
