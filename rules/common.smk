@@ -23,6 +23,7 @@ PREFIX = (
 )  # of all results, where another workflow uses this as a module
 sys.path.insert(0, str(ROOT / "scripts"))
 
+from snakemake.deployment.conda import Env
 from snakemake.io import IOFile, flag
 from snakemake.logging import logger
 

@@ -57,6 +57,7 @@ rule extract:
     resources:
         mem_mb=2000,
         runtime=30,
+        upcoming=lambda wildcards: upcoming(wildcards.video),
     params:
         settings=lambda wildcards: dict(
             names=keyframes_in(wildcards.video, wildcards.block),

@@ -88,3 +88,20 @@ def pins(env):
     lines = (ROOT / "envs" / f"{env}.yaml").read_text().splitlines()
     known = dict(line.strip(" -").split("==") for line in lines if "==" in line)
     return {name: known[name] for name in map(str.lower, requirements(env)) if name in known}
+
+
+def upcoming(video):
+    """What jobs will start from after a clip's keyframes, as warm.py reads it."""
+    words = any(by_words(find) for find in FINDS if FINDS[find].video == video)
+    starts = {"clevam.edit": "edit"} | ({"clevam.finder": "masks"} if words else {})
+    return (
+        os.pathsep.join(f"{module}@{prefix(env)}" for module, env in starts.items() if prefix(env)) or "none"
+    )
+
+
+@cache
+def prefix(env):
+    """Of a stage's environment; empty where Snakemake is not told to build them."""
+    if not any(method.name == "CONDA" for method in workflow.deployment_settings.deployment_method):
+        return ""
+    return Env(workflow, env_file=str(ROOT / "envs" / f"{env}.yaml")).address

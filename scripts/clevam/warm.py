@@ -6,6 +6,7 @@ starts it, and it ends with Snakemake. Of clevam's own code it keeps nothing, so
 files. Where none can be had, a job imports what it needs itself.
 """
 
+import gc
 import hashlib
 import importlib
 import json
@@ -46,18 +47,10 @@ def go_on(*modules: str) -> None:
 
 
 def reach(run: str, modules: tuple[str, ...]) -> socket.socket | None:
-    """A connection to a process with these modules; started, if need be. None if it will take no jobs."""
-    path = place(run, modules)
-    connection = socket.socket(socket.AF_UNIX)
-    try:
-        connection.connect(path)
-    except OSError:
-        # -P: what lies in the project's folder is not to be imported.
-        command = [sys.executable, "-P", "-m", "clevam.warm", path, run, *modules]
-        paths = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
-        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        server = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)}, **quiet)
-        until = time.monotonic() + PATIENCE
+    """A connection to this environment's process with these modules; None if it will take no jobs."""
+    path, connection = place(run, sys.prefix, modules), socket.socket(socket.AF_UNIX)
+    if connection.connect_ex(path):
+        server, until = start(run, sys.prefix, modules), time.monotonic() + PATIENCE
         while connection.connect_ex(path):
             if server.poll() is not None or time.monotonic() > until:
                 return None
@@ -65,9 +58,28 @@ def reach(run: str, modules: tuple[str, ...]) -> socket.socket | None:
     return connection if connection.recv(1) == READY else None
 
 
-def place(run: str, modules: tuple[str, ...]) -> str:
+def ahead(upcoming: str) -> None:
+    """Start processes of other environments while this job is at work; upcoming: <module>@<prefix>, like paths."""
+    run = os.environ.get(RUN)
+    for each in upcoming.split(os.pathsep) if run else []:
+        module, _, prefix = each.partition("@")
+        with suppress(OSError):  # that environment is not built yet
+            if not Path(place(run, prefix, (module,))).exists():
+                start(run, prefix, (module,))
+
+
+def start(run: str, prefix: str, modules: tuple[str, ...]) -> subprocess.Popen:
+    """Of two that are started the second ends at once."""
+    # -P: what lies in the project's folder is not to be imported.
+    command = [f"{prefix}/bin/python", "-P", "-m", "clevam.warm", place(run, prefix, modules), run, *modules]
+    paths = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    return subprocess.Popen(command, env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)}, **quiet)
+
+
+def place(run: str, prefix: str, modules: tuple[str, ...]) -> str:
     """Of the socket: in the project, by a path that is short enough for one."""
-    what = hashlib.sha256(json.dumps([sys.prefix, modules]).encode()).hexdigest()[:8]
+    what = hashlib.sha256(json.dumps([os.path.realpath(prefix), modules]).encode()).hexdigest()[:8]
     return f".snakemake/clevam.{run}.{what}.socket"
 
 
@@ -100,16 +112,16 @@ def serve(path: str, run: str, modules: list[str]) -> None:
             return
         os.umask(mask)
         listening.listen()
-        try:
-            gather(modules)
-            while can_fork() and select.select([listening, ended], [], [])[0] == [listening]:
-                connection, _ = listening.accept()
-                if not os.fork():
-                    listening.close()
-                    work(connection)
-                connection.close()
-        finally:
-            Path(path).unlink()
+        gather(modules)
+        if not can_fork():  # the socket's file stays: nobody is to wait for these imports again
+            return
+        while select.select([listening, ended], [], [])[0] == [listening]:
+            connection, _ = listening.accept()
+            if not os.fork():
+                listening.close()
+                work(connection)
+            connection.close()
+        Path(path).unlink()
 
 
 def gather(modules: list[str]) -> None:
@@ -119,6 +131,7 @@ def gather(modules: list[str]) -> None:
             importlib.import_module(name)
     for name in [name for name in sys.modules if name.partition(".")[0] == "clevam"]:
         del sys.modules[name]
+    gc.freeze()  # memory that is never looked through stays shared
 
 
 def can_fork() -> bool:

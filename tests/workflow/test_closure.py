@@ -30,7 +30,7 @@ PAINTER = {
 }
 STAGES = {
     "keyframes": {"keyframes", "adaptive", "flow", "geometry", "images", *VIDEO},
-    "extract": {"keyframes", "images", *VIDEO},
+    "extract": {"keyframes", "warm", "images", *VIDEO},
     "candidates": {
         "locate",
         "candidates",

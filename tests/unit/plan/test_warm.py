@@ -35,13 +35,12 @@ class Folder:
         (path / "lib/heavy.py").write_text(MODULE)
         self.run = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
 
-    def start(self, then: str = "", who: str = "me") -> subprocess.Popen:
-        script = self.path / f"{who}.py"
-        scripts = str(Path(warm.__file__).parents[1])
-        script.write_text(SCRIPT.format(scripts=scripts, then=then))
+    def start(self, then: str = "", who: str = "me", script: str = SCRIPT) -> subprocess.Popen:
+        path = self.path / f"{who}.py"
+        path.write_text(script.format(scripts=str(Path(warm.__file__).parents[1]), then=then))
         environ = os.environ | {warm.RUN: str(self.run.pid), "WHO": who, "PYTHONPATH": str(self.path / "lib")}
         return subprocess.Popen(
-            [sys.executable, script.name], cwd=self.path, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            [sys.executable, path.name], cwd=self.path, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             text=True,
         )  # fmt: skip
 
@@ -51,8 +50,8 @@ class Folder:
         job.stdout.readline()
         return int(job.stdout.readline())
 
-    def said(self, then: str = "", who: str = "me") -> tuple[int, str, str]:
-        job = self.start(then, who)
+    def said(self, *what: str, **how: str) -> tuple[int, str, str]:
+        job = self.start(*what, **how)
         out, err = job.communicate(timeout=60)
         return job.returncode, out, err
 
@@ -96,7 +95,7 @@ def test_who_ends_the_job_ends_what_works_for_it(folder):
 
 
 def test_ctrl_c_reaches_the_job_and_only_it(folder):
-    then = "print(os.getpid(), flush=True)\nimport time\ntry: time.sleep(60)\nexcept KeyboardInterrupt: sys.exit(7)"
+    then = "import time\ntry: print(os.getpid(), flush=True); time.sleep(60)\nexcept KeyboardInterrupt: sys.exit(7)"
     job = folder.start(then)
     worker = folder.number(job)
     for process in (job.pid, worker):
@@ -126,6 +125,18 @@ def test_where_none_can_be_had_a_job_does_it_all_itself(folder, where):
         held = f"import mmap\nwith open({str(library)!r}, 'r+b') as file:\n    held = mmap.mmap(file.fileno(), 0)\n"
         (folder.path / "lib/heavy.py").write_text(MODULE + held)
     assert folder.said() == (0, f"False {folder.path} me ['me.py']\n", "")
+
+
+def test_what_was_started_ahead_is_there_for_the_first_job(folder):
+    upcoming = os.pathsep.join([f"heavy@{sys.prefix}", f"other@{folder.path}/not-built"])
+    script = f"import sys\nsys.path.insert(0, {{scripts!r}})\nfrom clevam import warm\nwarm.ahead({upcoming!r})"
+    assert folder.said(who="before", script=script) == (0, "", "")
+    while not folder.sockets():
+        pass
+    (server,) = folder.sockets()
+    began = server.stat().st_ctime_ns
+    assert folder.said() == (0, f"True {folder.path} me ['me.py']\n", "")
+    assert (folder.sockets(), server.stat().st_ctime_ns) == ([server], began)
 
 
 def ends(process: int) -> bool:
