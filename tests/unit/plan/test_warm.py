@@ -127,6 +127,13 @@ def test_where_none_can_be_had_a_job_does_it_all_itself(folder, where):
     assert folder.said() == (0, f"False {folder.path} me ['me.py']\n", "")
 
 
+def test_nobody_else_may_ask_for_a_job_and_nothing_in_the_folder_is_imported(folder):
+    (folder.path / "heavy.py").write_text("1 / 0")
+    assert folder.said()[1].startswith("True")
+    (server,) = folder.sockets()
+    assert server.stat().st_mode & 0o777 == 0o600
+
+
 def test_what_was_started_ahead_is_there_for_the_first_job(folder):
     upcoming = os.pathsep.join([f"heavy@{sys.prefix}", f"other@{folder.path}/not-built"])
     script = f"import sys\nsys.path.insert(0, {{scripts!r}})\nfrom clevam import warm\nwarm.ahead({upcoming!r})"
