@@ -1,9 +1,9 @@
 """Processes that have imported what a stage's jobs need, and fork for each: PyTorch and diffusers take longer to import
 than a small picture to paint.
 
-There is one per environment and what it has imported, on the machine on which Snakemake itself runs jobs. The first job
-starts it, and it ends with Snakemake. Of clevam's own code it keeps nothing, so that a job runs what stands in the
-files. Where none can be had, a job imports what it needs itself.
+There is one for each module that is so asked for, on the machine on which Snakemake itself runs jobs. The first job starts
+it, if none has before, and it ends with Snakemake. Of clevam's own code it keeps nothing, so that a job runs what stands in
+the files. Where none can be had, a job imports what it needs itself.
 """
 
 import gc
@@ -35,22 +35,22 @@ def begin(wanted: bool) -> None:
         os.environ[RUN] = str(os.getpid())
 
 
-def go_on(*modules: str) -> None:
-    """Leave the rest of this job's script to a process that has imported these modules, and end as it ends there.
+def go_on(module: str) -> None:
+    """Leave the rest of this job's script to a process that has imported this module, and end as it ends there.
 
     Returns in that process, or where there is none. Raises SystemExit where the job is done.
     """
     run = os.environ.pop(RUN, None)
     with suppress(OSError):  # no room for it, a file system without sockets: then here
-        if run and (connection := reach(run, modules)):
+        if run and (connection := reach(run, module)):
             sys.exit(left_to(connection))
 
 
-def reach(run: str, modules: tuple[str, ...]) -> socket.socket | None:
-    """A connection to this environment's process with these modules; None if it will take no jobs."""
-    path, connection = place(run, sys.prefix, modules), socket.socket(socket.AF_UNIX)
+def reach(run: str, module: str) -> socket.socket | None:
+    """A connection to this environment's process with this module; None if it will take no jobs."""
+    path, connection = place(run, sys.prefix, module), socket.socket(socket.AF_UNIX)
     if connection.connect_ex(path):
-        server, until = start(run, sys.prefix, modules), time.monotonic() + PATIENCE
+        server, until = start(run, sys.prefix, module), time.monotonic() + PATIENCE
         while connection.connect_ex(path):
             if server.poll() is not None or time.monotonic() > until:
                 return None
@@ -64,22 +64,22 @@ def ahead(upcoming: str) -> None:
     for each in upcoming.split(os.pathsep) if run else []:
         module, _, prefix = each.partition("@")
         with suppress(OSError):  # that environment is not built yet
-            if not Path(place(run, prefix, (module,))).exists():
-                start(run, prefix, (module,))
+            if not Path(place(run, prefix, module)).exists():
+                start(run, prefix, module)
 
 
-def start(run: str, prefix: str, modules: tuple[str, ...]) -> subprocess.Popen:
+def start(run: str, prefix: str, module: str) -> subprocess.Popen:
     """Of two that are started the second ends at once."""
     # -P: what lies in the project's folder is not to be imported.
-    command = [f"{prefix}/bin/python", "-P", "-m", "clevam.warm", place(run, prefix, modules), run, *modules]
+    command = [f"{prefix}/bin/python", "-P", "-m", "clevam.warm", place(run, prefix, module), run, module]
     paths = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
     quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     return subprocess.Popen(command, env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)}, **quiet)
 
 
-def place(run: str, prefix: str, modules: tuple[str, ...]) -> str:
+def place(run: str, prefix: str, module: str) -> str:
     """Of the socket: in the project, by a path that is short enough for one."""
-    what = hashlib.sha256(json.dumps([os.path.realpath(prefix), modules]).encode()).hexdigest()[:8]
+    what = hashlib.sha256(f"{os.path.realpath(prefix)} {module}".encode()).hexdigest()[:8]
     return f".snakemake/clevam.{run}.{what}.socket"
 
 
@@ -99,7 +99,7 @@ def left_to(connection: socket.socket) -> int:
         return int(status)
 
 
-def serve(path: str, run: str, modules: list[str]) -> None:
+def serve(path: str, run: str, module: str) -> None:
     """Fork for every connection until the run's process has ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the jobs
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
@@ -112,7 +112,7 @@ def serve(path: str, run: str, modules: list[str]) -> None:
             return
         os.umask(mask)
         listening.listen()
-        gather(modules)
+        gather(module)
         if not can_fork():  # the socket's file stays: nobody is to wait for these imports again
             return
         while select.select([listening, ended], [], [])[0] == [listening]:
@@ -124,11 +124,10 @@ def serve(path: str, run: str, modules: list[str]) -> None:
         Path(path).unlink()
 
 
-def gather(modules: list[str]) -> None:
-    """Import modules and all that they import, and forget those that are clevam's."""
-    for name in modules:
-        with suppress(Exception):  # the job will say it
-            importlib.import_module(name)
+def gather(module: str) -> None:
+    """Import a module and all that it imports, and forget what of it is clevam's."""
+    with suppress(Exception):  # the job will say it
+        importlib.import_module(module)
     for name in [name for name in sys.modules if name.partition(".")[0] == "clevam"]:
         del sys.modules[name]
     gc.freeze()  # memory that is never looked through stays shared
@@ -184,4 +183,4 @@ def end_with(connection: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], sys.argv[2], sys.argv[3:])
+    serve(*sys.argv[1:])
