@@ -2,7 +2,7 @@
 than a small picture to paint.
 
 There is one for each module that is so asked for, on the machine on which Snakemake itself runs jobs. The first job
-starts it, if none has before, and it ends with Snakemake. Of clevam's own code it keeps nothing, so that a job runs what
+starts it, if none has before, and it ends with Snakemake. Of clevam's own code it keeps nothing: a job runs what
 stands in the files. Where none can be had, a job imports what it needs itself.
 """
 
