@@ -68,10 +68,9 @@ def planning(folder: Path, videos: int, keyframes: int) -> list[Figure]:
 
 def one_more_edit(folder: Path) -> list[Figure]:
     """A new prompt on one of ten edits, over that edit alone: both beside finished masks and motion."""
-    edits = {f"e{n}": {"replace": f"a green star {n}"} for n in range(10)}
     seconds = {}
-    for name, there in (("alone", {"e0": edits["e0"]}), ("of ten", edits)):
-        project = folder / name
+    for name, count in (("alone", 1), ("of ten", 10)):
+        project, there = folder / name, {f"e{n}": {"replace": f"a green star {n}"} for n in range(count)}
         config = {"videos": {"ball": BALL | {"edits": there}}, "edit": {"steps": 10}}
         go(project, config)
         there["e0"]["replace"] = "a yellow moon"

@@ -26,6 +26,7 @@ checkpoint keyframes:
         limit_frames=RESOLVED.limits.frames,
         limit_pixels=RESOLVED.limits.pixels,
         limit_seconds=RESOLVED.limits.seconds,
+        upcoming=lambda wildcards: upcoming(wildcards.video),
     params:
         settings=lambda wildcards: dict(
             CLIPS[wildcards.video].keyframes,
@@ -57,7 +58,6 @@ rule extract:
     resources:
         mem_mb=2000,
         runtime=30,
-        upcoming=lambda wildcards: upcoming(wildcards.video),
     params:
         settings=lambda wildcards: dict(
             names=keyframes_in(wildcards.video, wildcards.block),

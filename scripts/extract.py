@@ -3,10 +3,9 @@
 from clevam.adapter import stage
 
 with stage(snakemake) as settings:
-    from clevam import keyframes, warm
+    from clevam import keyframes
     from clevam.files import read_json
 
-    warm.ahead(snakemake.resources.upcoming)
     keyframes.extract(
         snakemake.input.source,
         snakemake.output[0],

@@ -3,7 +3,7 @@
 from clevam.adapter import stage
 
 with stage(snakemake) as settings:
-    from clevam import keyframes
+    from clevam import keyframes, warm
     from clevam.adaptive import Adaptive
 
     asked = settings["method"].get("adaptive")
@@ -18,3 +18,4 @@ with stage(snakemake) as settings:
         limits={key: snakemake.resources[f"limit_{key}"] for key in ("frames", "pixels", "seconds")},
         adaptive=Adaptive(asked["unreached"], asked["region"]) if asked else None,
     )
+    warm.ahead(snakemake.resources.upcoming)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from clevam.metrics import METRICS
+from clevam.figures import METRICS
 
 
 def raised(measured: Mapping[str, Any], limits: Mapping[str, float | None], lossless: bool) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from clevam import flow, images, metrics, proxies, video
+from clevam.figures import EVERY, METRICS
 from clevam.files import members, read_json, replacing, write_json
 from clevam.geometry import feather, region
 from clevam.orientation import as_stored, upright
@@ -153,7 +154,7 @@ class Meter:
 
     def __init__(self, facts: dict, masks: Masks, sureness: Sureness, rim: int) -> None:
         self.facts, self.masks, self.sureness, self.rim = facts, masks, sureness, rim
-        self.series: dict[str, list[float | None]] = {name: [] for name in metrics.METRICS}
+        self.series: dict[str, list[float | None]] = {name: [] for name in METRICS}
         self.method, self.last, self.comparable = flow.Dis("ultrafast"), None, True
 
     def take(self, frame: Frame, cut: bool) -> dict[str, np.ndarray]:
@@ -196,7 +197,7 @@ class Meter:
         stored = as_stored(weight, self.facts) == 0
         told["exactness"] = metrics.exactness(*frame.planes, stored) if self.comparable else None
         names = ("background_ssim", "blanked_psnr", "blanked_ssim")
-        if frame.number % metrics.EVERY:
+        if frame.number % EVERY:
             return told | dict.fromkeys(names)
         both = [metrics.blanked(picture, mask) for picture in (frame.before, frame.after)]
         values = (

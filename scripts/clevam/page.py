@@ -10,8 +10,8 @@ from typing import Any
 from urllib.parse import quote
 
 from clevam import alarms, benchmarks, doubts, html, video
+from clevam.figures import ALL, WEIGHTS
 from clevam.files import read_json, write_json
-from clevam.metrics import ALL, WEIGHTS
 
 OVERLAYS = {"mask": "Mask", "motion": "Motion", "confidence": "Confidence", "difference": "Difference"}
 DOUBTS = {"several": "several are about as sure", "jump": "not where motion takes it", "area": "twice or half as large"}

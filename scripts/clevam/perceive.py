@@ -14,6 +14,7 @@ from transformers import CLIPModel, CLIPProcessor
 
 from clevam import metrics, proxies
 from clevam.errors import UserError
+from clevam.figures import EVERY
 from clevam.files import write_json
 from clevam.geometry import bounding, cut, grow
 from clevam.measure import Frame, Masks, Pairs
@@ -26,7 +27,7 @@ ROOM = 1 / 8  # of the longer side of A, around it where CLIP looks at it alone
 class Eye(Protocol):
     """Takes the frames of a source and its result in their order."""
 
-    names: Sequence[str]  # of metrics.LEARNT
+    names: Sequence[str]  # of figures.LEARNT
 
     def look(self, frame: Frame, labels: np.ndarray) -> Mapping[str, float]:
         """The values of a frame, those that it has; labels: uint8 [H, W], 0 where A is not."""
@@ -62,7 +63,7 @@ class Lpips:
 
     @torch.no_grad()
     def look(self, frame: Frame, labels: np.ndarray) -> dict[str, float]:
-        if frame.number % metrics.EVERY or min(labels.shape) < LEAST:
+        if frame.number % EVERY or min(labels.shape) < LEAST:
             return {}
         both = (metrics.blanked(picture, labels > 0) for picture in (frame.before, frame.after))
         pictures = (proxies.shrunk(picture, LONGEST) for picture in both)

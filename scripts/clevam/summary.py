@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 from clevam import html
 from clevam.errors import UserError
+from clevam.figures import ALL
 from clevam.files import read_json, replacing
-from clevam.metrics import ALL
 
 _ASIDE = {"source_warp_error_inside", "blanked_ssim", "area"}  # in the TSV alone
 

@@ -29,8 +29,8 @@ PAINTER = {
     "warm",
 }
 STAGES = {
-    "keyframes": {"keyframes", "adaptive", "flow", "geometry", "images", *VIDEO},
-    "extract": {"keyframes", "warm", "images", *VIDEO},
+    "keyframes": {"keyframes", "warm", "adaptive", "flow", "geometry", "images", *VIDEO},
+    "extract": {"keyframes", "images", *VIDEO},
     "candidates": {
         "locate",
         "candidates",
@@ -84,11 +84,23 @@ STAGES = {
     "masks_video": {"carry", "flow", "geometry", "images", "shapes", *VIDEO},
     "stretch": {"propagate", "blend", "light", "steady", "encode", "flow", "geometry", "images", *VIDEO},
     "out": {"join", "encode", "video", "damage", "geometry", "hdr", "yuv"},
-    "measure": {"measure", "metrics", "proxies", "flow", "geometry", "images", *VIDEO},
-    "perceive": {"perceive", "warm", "device", "measure", "metrics", "proxies", "flow", "geometry", "images", *VIDEO},
-    "report": {"page", "html", "alarms", "benchmarks", "doubts", "metrics", "flow", "geometry", *VIDEO},
-    "summary": {"summary", "html", "metrics", "flow", "geometry", *VIDEO},
-    "judge": {"summary", "html", "metrics", "flow", "geometry", *VIDEO},
+    "measure": {"measure", "metrics", "figures", "proxies", "flow", "geometry", "images", *VIDEO},
+    "perceive": {
+        "perceive",
+        "warm",
+        "device",
+        "measure",
+        "metrics",
+        "figures",
+        "proxies",
+        "flow",
+        "geometry",
+        "images",
+        *VIDEO,
+    },
+    "report": {"page", "html", "alarms", "benchmarks", "doubts", "figures", *VIDEO - {"orientation"}},
+    "summary": {"summary", "html", "figures"},
+    "judge": {"summary", "html", "figures"},
 }
 ALWAYS = {"__init__", "adapter", "alone", "errors", "files"}
 

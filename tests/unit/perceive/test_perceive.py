@@ -11,8 +11,8 @@ import clips
 from clevam import measure, perceive, proxies
 from clevam.addresses import PUBLISHED
 from clevam.errors import UserError
+from clevam.figures import ALL, LEARNT, WEIGHTS
 from clevam.files import read_json
-from clevam.metrics import ALL, LEARNT, WEIGHTS
 from reported import index_of, painted, squares
 
 CPU = torch.device("cpu")

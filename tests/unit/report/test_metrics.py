@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from clevam import metrics
-from clevam.metrics import IDENTICAL, METRICS
+from clevam.figures import METRICS
+from clevam.metrics import IDENTICAL
 
 
 def flat(level: int | tuple[int, int, int], size: tuple[int, int] = (32, 32)) -> np.ndarray:

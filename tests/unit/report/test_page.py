@@ -11,8 +11,8 @@ import pytest
 
 from clevam import alarms, benchmarks, measure, proxies, summary
 from clevam.errors import UserError
+from clevam.figures import LEARNT
 from clevam.files import read_json, write_json
-from clevam.metrics import LEARNT
 from reported import LIMITS, measured, painted, report, squares
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)> {{ 7*7 }}"
