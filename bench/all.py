@@ -14,7 +14,7 @@ BENCH = Path(__file__).resolve().parent
 def main() -> int:
     results, failed = [], []
     for script in sorted(BENCH.glob("*.py")):
-        # `faults` takes hours.
+        # `faults` takes most of an hour by itself.
         if script.stem in {"all", "harness", "checkpoints", "finders", "faults"} or script.stem.startswith("measure_"):
             continue
         print(f"--- bench-{script.stem}", flush=True)

@@ -25,7 +25,7 @@ from random import Random
 import yaml
 from harness import ROOT, Figure, arguments, report
 
-SNAKEMAKE = Path(sys.executable).with_name("snakemake")
+from demo import SNAKEMAKE
 
 
 def main() -> int:

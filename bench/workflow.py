@@ -16,11 +16,10 @@ from pathlib import Path
 import yaml
 from harness import ROOT, Figure, arguments, report
 
-from demo import COLD
+from demo import COLD, SNAKEMAKE
 
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/workflow")]
 
-SNAKEMAKE = Path(sys.executable).with_name("snakemake")
 CONDA = ROOT / ".snakemake" / "conda"
 SMALL = {"path": str(ROOT / "demo/clip.mp4"), "find": "the red circle", "range": [0, 0.5]}
 BALL = SMALL | {"masks": {"method": "files", "path": str(ROOT / "demo/masks.mkv")}}

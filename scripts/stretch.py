@@ -1,12 +1,10 @@
 """Rule `stretch`: the edited picture of some frames."""
 
-from pathlib import Path
-
 from clevam.adapter import stage
 
 with stage(snakemake) as settings:
     from clevam import propagate
-    from clevam.files import read_json, write_sum
+    from clevam.files import by_name, read_json, write_sum
 
     propagate.render(
         snakemake.input.source,
@@ -16,8 +14,8 @@ with stage(snakemake) as settings:
         plan={"regions": settings["regions"], "motion": settings["motion"]},
         edited=dict(zip(settings["names"], snakemake.input.edited, strict=True)),
         masks=dict(zip(settings["names"], snakemake.input.masks, strict=True)),
-        between={Path(folder).name: folder for folder in snakemake.input.between},
-        flows={Path(folder).name: folder for folder in snakemake.input.flow},
+        between=by_name(snakemake.input.between),
+        flows=by_name(snakemake.input.flow),
         block=settings["block"],
         rim=settings["feather"],
         encode=settings["encode"],

@@ -92,11 +92,10 @@ def pins(env):
 
 def upcoming(video):
     """What jobs will start from after a clip's keyframes, as warm.py reads it."""
-    words = any(by_words(find) for find in FINDS if FINDS[find].video == video)
-    starts = {"clevam.edit": "edit"} | ({"clevam.finder": "masks"} if words else {})
-    return (
-        os.pathsep.join(f"{module}@{prefix(env)}" for module, env in starts.items() if prefix(env)) or "none"
-    )
+    starts = {"clevam.edit": "edit"}
+    if any(map(by_words, finds_of(video))):
+        starts["clevam.finder"] = "masks"
+    return os.pathsep.join(f"{module}@{prefix(env)}" for module, env in starts.items() if prefix(env))
 
 
 @cache

@@ -18,6 +18,7 @@ from clevam.files import discard
 STATE = Path(".snakemake")
 STAMP = ".snakemake_timestamp"  # which Snakemake puts into every folder that a job has finished
 PATIENCE = 3  # seconds: a job that was killed with its run takes a moment to end
+SOCKET = "clevam.{}.socket"  # of a process that forks for jobs (warm.py); one that was killed leaves it behind
 RUN, JOBS = STATE / "clevam.run", STATE / "clevam.jobs"
 
 
@@ -40,8 +41,8 @@ def hold() -> TextIO:
                 f"(`fuser {JOBS}` names it)"
             )
     if alone:
-        for socket_ in STATE.glob("clevam.*.socket"):  # of processes that were killed (warm.py)
-            socket_.unlink()
+        for left in STATE.glob(SOCKET.format("*")):
+            left.unlink()
         remove_unfinished()
         if run.read():  # its process ended before it could take back what it had written here
             remove_remains()

@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,11 @@ def seal(folder: Path) -> None:
 def members(folder: str | Path) -> frozenset[str]:
     """The names of the files with which a folder was finished. Raises UserError if it does not say."""
     return frozenset(read_json(Path(folder) / MEMBERS))
+
+
+def by_name(folders: Iterable[str]) -> dict[str, str]:
+    """Folders by their last names, as blocks are asked for."""
+    return {Path(folder).name: folder for folder in folders}
 
 
 def write_json(path: str | Path, data: Any) -> None:

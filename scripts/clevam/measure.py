@@ -1,6 +1,6 @@
 """One pass over a source and its result, frame by frame: what a report shows of them, measured and made small."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from clevam import flow, images, metrics, proxies, video
 from clevam.figures import EVERY, METRICS
-from clevam.files import members, read_json, replacing, write_json
+from clevam.files import by_name, members, read_json, replacing, write_json
 from clevam.geometry import feather, region
 from clevam.orientation import as_stored, upright
 
@@ -118,10 +118,6 @@ class Masks:
         if not path and folder and f"{name}.png" in members(folder):
             path = f"{folder}/{name}.png"
         return images.read_labels(path, self.regions, self.size) if path else np.zeros(self.size[::-1], np.uint8)
-
-
-def by_name(folders: Iterable[str]) -> dict[str, str]:
-    return {Path(folder).name: folder for folder in folders}
 
 
 class Sureness:

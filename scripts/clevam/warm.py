@@ -23,6 +23,8 @@ import traceback
 from contextlib import suppress
 from pathlib import Path
 
+from clevam.alone import SOCKET, STATE
+
 RUN = "CLEVAM_RUN"  # the process of Snakemake, if it runs jobs on this machine that may be forked
 PATIENCE = 10  # seconds in which a process that was started must listen
 READY, LONGEST = b"!", 1 << 20  # bytes
@@ -61,7 +63,7 @@ def reach(run: str, module: str) -> socket.socket | None:
 def ahead(upcoming: str) -> None:
     """Start processes of other environments while this job is at work; upcoming: <module>@<prefix>, like paths."""
     run = os.environ.get(RUN)
-    for each in upcoming.split(os.pathsep) if run else []:
+    for each in filter(None, upcoming.split(os.pathsep)) if run else []:
         module, _, prefix = each.partition("@")
         with suppress(OSError):  # that environment is not built yet
             if not Path(place(run, prefix, module)).exists():
@@ -80,7 +82,7 @@ def start(run: str, prefix: str, module: str) -> subprocess.Popen:
 def place(run: str, prefix: str, module: str) -> str:
     """Of the socket: in the project, by a path that is short enough for one."""
     what = hashlib.sha256(f"{os.path.realpath(prefix)} {module}".encode()).hexdigest()[:8]
-    return f".snakemake/clevam.{run}.{what}.socket"
+    return str(STATE / SOCKET.format(f"{run}.{what}"))
 
 
 def left_to(connection: socket.socket) -> int:

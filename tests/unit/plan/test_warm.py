@@ -5,6 +5,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -138,7 +139,8 @@ def test_what_was_started_ahead_is_there_for_the_first_job(folder):
     upcoming = os.pathsep.join([f"heavy@{sys.prefix}", f"other@{folder.path}/not-built"])
     script = f"import sys\nsys.path.insert(0, {{scripts!r}})\nfrom clevam import warm\nwarm.ahead({upcoming!r})"
     assert folder.said(who="before", script=script) == (0, "", "")
-    while not folder.sockets():
+    until = time.monotonic() + 60
+    while not folder.sockets() and time.monotonic() < until:
         pass
     (server,) = folder.sockets()
     began = server.stat().st_ctime_ns
