@@ -13,6 +13,7 @@ import json
 import os
 import re
 import sys
+import threading
 import time
 from functools import cache, partial, reduce
 from pathlib import Path

@@ -65,6 +65,14 @@ def conclude():
     warn_of_alarms()
     tell_of_previews()
     summarize()
+    end_timers()
+
+
+def end_timers():
+    """Snakemake counts the jobs that start in a second, with timers that would keep a finished run up for one more."""
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer):
+            thread.cancel()
 
 
 def summarize():

@@ -20,16 +20,20 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from clevam import budget, control, grid, images, phrases, sampler, store, twin
-from clevam.adapters import Adapter
-from clevam.attention import Cache, Context, Options, layer_labels
+from clevam import budget, grid, images, phrases, store, twin
 from clevam.device import pick_device
-from clevam.diffusion import Diffusion, Machine, Words, pick_dtype
 from clevam.errors import UserError
 from clevam.files import replacing
 from clevam.geometry import cut, feather, paste
 from clevam.spare import Spare
-from clevam.subject import Subject
+from clevam.uncompiled import uncompiled
+
+with uncompiled():
+    from clevam import control, sampler
+    from clevam.adapters import Adapter
+    from clevam.attention import Cache, Context, Options, layer_labels
+    from clevam.diffusion import Diffusion, Machine, Words, pick_dtype
+    from clevam.subject import Subject
 
 ATTENTION = "attention"  # of the keyframes of a block, for those after them
 

@@ -4,15 +4,19 @@ import sys
 from types import SimpleNamespace
 
 import numpy as np
-from torchvision.ops import nms
+
+from clevam.candidates import Candidates
+from clevam.device import pick_device
+from clevam.uncompiled import uncompiled
 
 # GroundingDINO brings what draws COCO's boxes, and with it matplotlib: a second of imports for nothing.
 sys.modules.setdefault("groundingdino.util.visualizer", SimpleNamespace(COCOVisualizer=None))
 
-from clevam.candidates import Candidates  # noqa: E402
-from clevam.detector import Detector  # noqa: E402
-from clevam.device import pick_device  # noqa: E402
-from clevam.segmenter import Segmenter  # noqa: E402
+with uncompiled():
+    from torchvision.ops import nms
+
+    from clevam.detector import Detector
+    from clevam.segmenter import Segmenter
 
 LEAST, MOST = 0.05, 6  # score of a box that may be A at all, and so many of them for a phrase
 ALIKE = 0.7  # overlap of two boxes around the same thing

@@ -8,9 +8,7 @@ import numpy as np
 import torch
 from PIL import Image
 from torch.nn.functional import normalize
-from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 from tqdm import tqdm
-from transformers import CLIPModel, CLIPProcessor
 
 from clevam import metrics, proxies
 from clevam.errors import UserError
@@ -18,6 +16,11 @@ from clevam.figures import EVERY
 from clevam.files import write_json
 from clevam.geometry import bounding, cut, grow
 from clevam.measure import Frame, Masks, Pairs
+from clevam.uncompiled import uncompiled
+
+with uncompiled():
+    from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
+    from transformers import CLIPModel, CLIPProcessor
 
 LONGEST, LEAST = 512, 64  # pixels of the pictures that LPIPS compares: its networks leave nothing of smaller ones
 LPIPS_NETWORKS = {"SqueezeNet": "squeeze", "AlexNet": "alex", "VGG": "vgg"}

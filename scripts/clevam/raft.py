@@ -2,12 +2,15 @@
 
 import numpy as np
 import torch
-from torchvision.models.optical_flow import Raft_Small_Weights, raft_large, raft_small
 
 from clevam import video
 from clevam.device import pick_device
 from clevam.geometry import cut
 from clevam.states import load_into, read_state
+from clevam.uncompiled import uncompiled
+
+with uncompiled():
+    from torchvision.models.optical_flow import Raft_Small_Weights, raft_large, raft_small
 
 CELL = 8  # pixels: the network's own resolution
 SMALLEST = 128  # pixels: the least that leaves the coarsest of its four correlation levels two cells

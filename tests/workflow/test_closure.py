@@ -26,9 +26,10 @@ PAINTER = {
     "grid",
     "spare",
     "twin",
+    "uncompiled",
     "warm",
 }
-FINDER = {"finder", "detector", "segmenter", "states", "device", "candidates", "images", "warm"}
+FINDER = {"finder", "detector", "segmenter", "states", "device", "candidates", "images", "uncompiled", "warm"}
 MEASURE = {"measure", "metrics", "figures", "proxies", "flow", "images", *VIDEO}
 STAGES = {
     "keyframes": {"keyframes", "warm", "adaptive", "flow", "geometry", "images", *VIDEO},
@@ -56,7 +57,7 @@ STAGES = {
     "tried": PAINTER,
     "preview": {"preview", "doubts", "html", "images", "proxies", "geometry"},
     "sweep": {"trials", "images", "geometry"},
-    "flow": {"flow", "geometry", "raft", "states", "device", *VIDEO},
+    "flow": {"flow", "geometry", "raft", "states", "device", "uncompiled", *VIDEO},
     "carried": {"carry", "flow", "geometry", "images", "shapes", "snap", "locate", "candidates", *VIDEO},
     "segmented": {
         "carry",
@@ -76,7 +77,7 @@ STAGES = {
     "stretch": {"propagate", "blend", "light", "steady", "encode", "flow", "geometry", "images", *VIDEO},
     "out": {"join", "encode", "video", "damage", "geometry", "hdr", "yuv"},
     "measure": MEASURE,
-    "perceive": {"perceive", "device", "warm", *MEASURE},
+    "perceive": {"perceive", "device", "uncompiled", "warm", *MEASURE},
     "report": {"page", "html", "alarms", "benchmarks", "doubts", "figures", *VIDEO - {"orientation"}},
     "summary": {"summary", "html", "figures"},
     "judge": {"summary", "html", "figures"},

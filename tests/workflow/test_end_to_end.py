@@ -1,6 +1,7 @@
 """The main job, from a clip to a clip."""
 
 import shutil
+import time
 
 import numpy as np
 
@@ -69,6 +70,14 @@ def test_frames_between_look_like_the_edited_keyframes_not_like_the_source(finis
 
 def test_a_second_run_has_nothing_to_do(finished):
     assert "Nothing to be done" in finished("--dry-run").text
+
+
+def test_a_run_ends_with_its_last_job(project):
+    (project / "out/ball.mp4").unlink()
+    start = time.monotonic()
+    ran = project("--max-jobs-per-timespan", "100/1m")  # for whose end Snakemake would wait
+    assert ran.jobs == {"out": 1}, ran.text
+    assert time.monotonic() - start < 40
 
 
 def test_jobs_that_import_all_themselves_make_the_same(finished, project):
