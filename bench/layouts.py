@@ -55,7 +55,7 @@ def config(layout: str, words: bool) -> dict:
     finders["detector"]["text"], finders["segmenter"] = "finders/text", "finders/segmentation.pth"
     found = {"threshold": 0} if words else {"method": "files", "path": str(ROOT / "demo/masks.mkv")}
     example["models"] = {"diffusion": "model"} | (finders if words else {})
-    example["edit"]["steps"] = 1
+    example["edit"] |= {"steps": 1, "start": "inversion"}
     example["runtime"] = example.get("runtime", {}) | COLD["runtime"]
     return example | {"videos": {"ball": CLIP | {"range": [0, 0.5], "keyframes": {"count": 1}, "masks": found}}}
 

@@ -35,6 +35,7 @@ from clevam import edit, images, plan, sampler  # noqa: E402
 from clevam.diffusion import Machine  # noqa: E402
 from clevam.files import read_json  # noqa: E402
 from clevam.geometry import cut  # noqa: E402
+from clevam.shapes import Tools  # noqa: E402
 from probe import LEAST_PIXELS, find, lab, read  # noqa: E402
 from things import COLOURS, SHAPES, TEXTURES, Look, with_article  # noqa: E402
 from world import Scene  # noqa: E402
@@ -54,8 +55,8 @@ SETTINGS = {
 }
 SWEEP = {
     "as it is": {},
-    "start: noise": {"start": "noise"},
-    "standardize: false": {"standardize": False},
+    "start: inversion": {"start": "inversion"},
+    "start: inversion, standardize: false": {"start": "inversion", "standardize": False},
     "guidance: 3": {"guidance": 3.0},
     "guidance: 7.5": {"guidance": 7.5},
     "steps: 10": {"steps": 10},
@@ -98,11 +99,13 @@ class Clip:
         self.after = self.scene.counterfactual(1, **{self.kind: getattr(self.wanted, self.kind)})
         self.find, self.replace = f"the {first.name}", with_article(self.wanted.name)
         self.times = [t for t in range(0, FRAMES, EVERY) if self.seen(t) >= SEEN]
+        loosened = Tools(loose=self.kind == "shape")  # another outline needs room: masks.shape
+        self.inside = [loosened(self.scene.labels(t) == 1) for t in self.times]
         masks = {}
-        for t in self.times:
+        for t, inside in zip(self.times, self.inside, strict=True):
             images.write_png(folder / f"{t:06d}.png", self.scene.frame(t))
             masks[f"{t:06d}"] = str(folder / f"mask{t:06d}.png")
-            images.write_png(masks[f"{t:06d}"], np.uint8(self.scene.labels(t) == 1))
+            images.write_png(masks[f"{t:06d}"], np.uint8(inside))
         index = {
             "stream": {"upright": list(SIZE[::-1])},
             "segments": [[0, FRAMES - 1]],
@@ -131,8 +134,8 @@ class Clip:
     def judge(self, edited: list[np.ndarray]) -> dict[str, float]:
         """What of an edit's keyframes, RGB uint8 [H, W, 3], is right; every figure is a mean over them."""
         rows, colours = [], []
-        for t, picture in zip(self.times, edited, strict=True):
-            source, inside, truth = self.scene.frame(t), self.scene.labels(t) == 1, self.after.frame(t)
+        for t, inside, picture in zip(self.times, self.inside, edited, strict=True):
+            source, truth = self.scene.frame(t), self.after.frame(t)
             mask = find(picture, inside)[1] if self.kind == "shape" else inside
             look = read(picture, mask, self.scene.labels(t) > 1) if mask.sum() >= LEAST_PIXELS else None
             far = cv2.distanceTransform(np.uint8(~inside), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) > 2 * FEATHER + 1
@@ -227,8 +230,9 @@ def measure(seeds: range, changes: dict[str, dict]) -> dict[str, float]:
 
 def picture(seed: int, count: int) -> str:
     """Draw the crops of a clip's first keyframes, above as they are, below in each way of editing; return the file."""
-    shown = {"as it is (standardize: false)": {"standardize": False}, "from noise": {"start": "noise"}}
-    shown |= {"without regions": SETTINGS["no regions"], "regions": SETTINGS["regions only"], "regions, shared": {}}
+    inverted = {"start": "inversion"}
+    shown = {"the inversion as it is": inverted | {"standardize": False}, "standardized": inverted}
+    shown |= {"noise, no regions": SETTINGS["no regions"], "regions": SETTINGS["regions only"], "regions, shared": {}}
     with tempfile.TemporaryDirectory() as folder:
         clip = Clip(seed, Path(folder))
         clip.keyframes, clip.times = clip.keyframes[:count], clip.times[:count]
@@ -257,7 +261,7 @@ def memory(seed: int, count: int) -> int:
         folder = Path(name)
         clip = Clip(seed, folder)
         machine, first = Machine(str(MODEL), "cpu", 2), clip.keyframes[0]
-        edited_as = settings(clip, {"steps": 2})
+        edited_as = settings(clip, {"steps": 2, "start": "inversion"})
         inverted_as = edited_as | {key: edited_as["edit"][key] for key in ("steps", "attention")}
         keyframes = {f"{i:06d}": clip.keyframes[i % len(clip.keyframes)] for i in range(count)}
         edit.invert(keyframes, str(folder / "inverted"), settings=inverted_as, machine=machine)

@@ -19,6 +19,7 @@ too, so each row is the worst case. A mask, a choice or a plan that comes out th
 
 The clip has 60 frames in two blocks, keyframes 0, 20 and 40 in the first and 59 in the second; A is found by its words.
 There is no report but where a row says so: with one, whatever runs `out` again runs `measure`, `report` and `summary`.
+Edits start from an inversion: from noise, the default, there is no `invert`.
 """
 
 

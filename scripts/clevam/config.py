@@ -272,9 +272,10 @@ class Edit(Section):
         description="a picture of the reference keyframe with B in it, as large as the clip: taken instead of painting "
         "one; the other keyframes look at it",
     )
-    start: Literal["inversion", "source", "noise"] = Field(
-        "inversion",
-        description="what the first step starts from: A's way back to noise, A under noise (SDEdit), or only noise",
+    start: Literal["noise", "inversion", "source"] = Field(
+        "noise",
+        description="what the first step starts from: only noise; A's way back to noise, which keeps its pose; or A "
+        "under noise (SDEdit)",
     )
     strength: float = Field(
         1.0, gt=0, le=1, description="share of the steps that are done; less keeps more of A; not for `start: noise`"
@@ -308,7 +309,8 @@ class Edit(Section):
 
     @model_validator(mode="after")
     def _noise_is_the_start(self) -> "Edit":
-        if self.start == "noise" and self.strength < 1:
+        given = "start" in self.model_fields_set  # what is not may come from another level, at last from the preset
+        if given and self.start == "noise" and self.strength < 1:
             raise ValueError("strength below 1 needs start: source or inversion, since noise has all the way to go")
         return self
 

@@ -69,7 +69,7 @@ CONFIG = {
         }
     },
     "keyframes": {"every": 20},
-    "edit": {"steps": 2},
+    "edit": {"steps": 2, "start": "inversion"},  # a rule more than by default
     "encode": {"lossless": True, "preset": "ultrafast"},
     "report": {"enabled": False},  # but in test_report.py
 }

@@ -1,7 +1,7 @@
 """The specification of what re-runs: a change, and exactly the jobs that run after it.
 
-The clip has 60 frames in two blocks: keyframes 0, 20 and 40 in 0000, 59 in 0001. `make rerun-docs` writes docs/rerun.md
-and README's table from it.
+The clip has 60 frames in two blocks: keyframes 0, 20 and 40 in 0000, 59 in 0001. Edits start from inversions, which is
+a job more than from noise. `make rerun-docs` writes docs/rerun.md and README's table from it.
 """
 
 import os
@@ -28,7 +28,10 @@ WEIGHTS = (
     "dino.pth", "dino.json", "sam.pth", "raft.pth", "viewer.safetensors", "fur.safetensors",
 )  # fmt: skip
 SQUEEZENET = "SqueezeNet1_1_Weights.IMAGENET1K_V1"  # in torch.hub's cache
-WORDS = {"videos": {"ball": BALL}, "keyframes": {"every": 20}, "models": MODELS, "report": {"enabled": False}}
+WORDS = {
+    "videos": {"ball": BALL}, "keyframes": {"every": 20}, "edit": {"start": "inversion"}, "models": MODELS,
+    "report": {"enabled": False},
+}  # fmt: skip
 
 
 def ball(**keys: object) -> dict:

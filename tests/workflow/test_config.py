@@ -70,9 +70,9 @@ def test_the_presets_are_the_files_that_there_are():
 
 
 def test_only_edits_that_take_an_inversion_have_one():
-    assert asked(edit={"start": "noise"}).jobs["dog"].inversion is None
+    assert asked().jobs["dog"].inversion is None
     assert asked(edit={"start": "noise", "inject": {"where": "both"}}).jobs["dog"].inversion
-    assert asked().jobs["dog"].inversion
+    assert asked(edit={"start": "inversion"}).jobs["dog"].inversion
 
 
 def test_controls_and_adapters_must_be_named_among_the_models():
@@ -316,6 +316,10 @@ def test_names_that_could_leave_the_folder_or_be_patterns_are_refused(name):
             {"edit": {"start": "noise", "strength": 0.5}},
             "config: videos.dog.edit: strength below 1 needs start: source or inversion, since noise has all the way "
             "to go",
+        ),
+        (
+            {"edit": {"strength": 0.5}},
+            "config: edit: strength below 1 needs start: source or inversion, since noise has all the way to go",
         ),
         (
             {"edit": {"preset": "sdedit", "start": "noise"}},

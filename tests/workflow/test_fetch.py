@@ -103,7 +103,7 @@ def test_after_it_everything_runs_with_no_hub(machine):
     ("changed", "again"),
     [
         ("", {}),
-        ("diffusion", {"invert": 2, "reference": 1, "edit": 1, "edited": 2, "stretch": 1, "out": 1} | REPORT),
+        ("diffusion", {"reference": 1, "edit": 1, "edited": 2, "stretch": 1, "out": 1} | REPORT),
         ("grounding", {"candidates": 1, "choose": 1, "summary": 1}),  # a checkpoint: then what it changes
     ],
 )

@@ -24,15 +24,18 @@ def tried(edit: dict, **preview: object) -> dict:
 
 
 def test_an_edit_that_starts_from_noise_is_tried_as_it_is_and_with_the_seeds_it_does_not_have():
-    assert tried({"start": "noise"}, seeds=3) == {"own": {}, "1": {"seed": 1}, "2": {"seed": 2}}
-    assert tried({"start": "noise", "seed": 7}, seeds=[7, 9]) == {"own": {}, "9": {"seed": 9}}
+    assert tried({}, seeds=3) == {"own": {}, "1": {"seed": 1}, "2": {"seed": 2}}
+    assert tried({"seed": 7}, seeds=[7, 9]) == {"own": {}, "9": {"seed": 9}}
 
 
 def test_where_no_seed_counts_seeds_are_tried_from_noise():
-    assert tried({"strength": 0.8}, seeds=1) == {"own": {}, "0": {"start": "noise", "strength": 1.0, "seed": 0}}
+    noise = {"start": "noise", "strength": 1.0, "seed": 0}
+    assert tried({"start": "inversion", "strength": 0.8}, seeds=1) == {"own": {}, "0": noise}
 
 
-@pytest.mark.parametrize("edit", [{}, {"start": "noise"}, {"start": "source", "strength": 0.5}, {"preset": "sdedit"}])
+@pytest.mark.parametrize(
+    "edit", [{}, {"start": "inversion"}, {"preset": "sdedit"}, {"start": "source", "strength": 0.5}]
+)
 def test_what_is_to_be_set_makes_the_job_that_was_tried(edit):
     jobs = resolve({"videos": {"dog": CLIP | {"edit": edit}}}).jobs
     for other, keys in jobs["dog"].tried(Preview(seeds=[5])).values():

@@ -22,6 +22,7 @@ CHECKPOINT = Path(TEMPORARY.name) / "diffusion"
 
 SCHEMA = read_json(Path(__file__).parents[3] / "config" / "schema.json")["$defs"]["Edit"]["properties"]
 EDIT = {key: field["default"] for key, field in SCHEMA.items() if key != "preset"}  # the configuration's defaults
+EDIT["start"] = "inversion"  # which has a step more
 
 
 def pytest_sessionstart() -> None:
