@@ -81,19 +81,21 @@ def one_more_edit(folder: Path) -> list[Figure]:
 
 
 def demo(folder: Path) -> list[Figure]:
-    """The demo through Snakemake over the same stages one after the other in warm processes."""
+    """The demo through Snakemake over the same stages one after the other in warm processes, the better of two each."""
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
-    through = go(folder / "cold", config)
-    shutil.rmtree(folder / "cold")
-    (folder / "warm").mkdir(parents=True)
-    (folder / "warm/config.yaml").write_text(yaml.safe_dump(config | COLD))  # they are warm as it is
-    spent = folder / "spent.json"
-    run([sys.executable, ROOT / "bench/measure_workflow.py", spent, *options()], folder / "warm")
-    stages = json.loads(spent.read_text())
+    through, stages = [], []
+    for turn in ("first", "second"):
+        project, spent = folder / turn, folder / f"{turn}.json"
+        through.append(go(project, config))
+        shutil.rmtree(project)
+        project.mkdir()
+        (project / "config.yaml").write_text(yaml.safe_dump(config | COLD))  # they are warm as it is
+        run([sys.executable, ROOT / "bench/measure_workflow.py", spent, *options()], project)
+        stages.append(sum(json.loads(spent.read_text()).values()))
     return [
-        Figure("the demo through Snakemake", through, "s"),
-        Figure("its stages in warm processes", sum(stages.values()), "s"),
-        Figure("the one over the other", through / sum(stages.values()), "x", "<= 1.35"),
+        Figure("the demo through Snakemake", min(through), "s"),
+        Figure("its stages in warm processes", min(stages), "s"),
+        Figure("the one over the other", min(through) / min(stages), "x", "<= 1.35"),
     ]
 
 
