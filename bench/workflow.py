@@ -6,7 +6,6 @@ only the planning is timed, the finished results were made by stages that are pl
 """
 
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -85,11 +84,11 @@ def demo(folder: Path) -> list[Figure]:
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     through, stages = [], []
     for turn in ("first", "second"):
-        project, spent = folder / turn, folder / f"{turn}.json"
-        through.append(go(project, config))
-        shutil.rmtree(project)
+        through.append(go(folder / turn, config))
+        project = folder / f"{turn}-warm"
         project.mkdir()
         (project / "config.yaml").write_text(yaml.safe_dump(config | COLD))  # they are warm as it is
+        spent = project / "spent.json"
         run([sys.executable, ROOT / "bench/measure_workflow.py", spent, *options()], project)
         stages.append(sum(json.loads(spent.read_text()).values()))
     return [

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from clevam.attention import Context, Window, during
 from clevam.errors import UserError, reason
+from clevam.uncompiled import uncompiled
 
 EDGES = (100, 200)  # canny's thresholds, as the published networks were trained
 
@@ -35,6 +36,7 @@ class Guide:
     hint: Tensor
 
 
+@uncompiled()
 def load(folder: str, key: str, dtype: torch.dtype, width: int) -> ControlNetModel:
     """The network of a folder, for text embeddings of this width. Raises UserError, which names the key."""
     try:

@@ -24,6 +24,7 @@ from clevam.device import pick_device
 from clevam.errors import UserError, reason
 from clevam.phrases import kept
 from clevam.subject import Subject
+from clevam.uncompiled import uncompiled
 
 LAYOUTS = (
     "StableDiffusionPipeline", "StableDiffusionInpaintPipeline",
@@ -68,6 +69,7 @@ class Words:
 class Diffusion:
     """A checkpoint, loaded once for many keyframes."""
 
+    @uncompiled()
     def __init__(
         self,
         machine: Machine,

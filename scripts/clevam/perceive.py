@@ -82,6 +82,7 @@ class Clip:
 
     names = ("clip_text", "clip_text_region", "clip_frames")
 
+    @uncompiled()
     def __init__(self, folder: str, words: Sequence[str], device: torch.device) -> None:
         try:
             self.model = CLIPModel.from_pretrained(folder, local_files_only=True).eval().to(device)

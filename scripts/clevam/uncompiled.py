@@ -1,7 +1,8 @@
-"""PyTorch's compiler left out of imports.
+"""PyTorch's compiler left out of imports, and of networks that are loaded.
 
-diffusers, transformers and torchvision mark functions for it, for which they import all of it: up to a second of the
-four that a job with a network takes to start. Nothing here is compiled.
+PyTorch, diffusers, transformers and torchvision mark functions for it, and ask it whether it has made a network, for
+which they import all of it: up to a second of the four that a job with a network takes to start. Nothing here is
+compiled.
 """
 
 import sys
@@ -15,7 +16,7 @@ NAMES = ("torch._dynamo", "torch._dynamo.utils", "torch._dynamo._trace_wrapped_h
 
 @contextmanager
 def uncompiled() -> Iterator[None]:
-    """What is imported within does not import the compiler; there is no change if it is there already."""
+    """What is imported or loaded within does not import the compiler; there is no change if it is there already."""
     marks = {} if NAMES[0] in sys.modules else {name: Marks(name) for name in NAMES}
     sys.modules.update(marks)
     try:
@@ -26,8 +27,8 @@ def uncompiled() -> Iterator[None]:
 
 
 class Marks(ModuleType):
-    """Stands for one of the compiler's modules: during the imports its functions are decorators that change nothing,
-    and are its own afterwards."""
+    """Stands for one of the compiler's modules: for a while its functions are decorators that change nothing, and are
+    its own afterwards."""
 
     __path__ = ()
 
@@ -40,4 +41,5 @@ class Marks(ModuleType):
                 return (args and args[0]) or function
             return getattr(import_module(self.__name__), name)(*args, **kwargs)
 
+        function.OptimizedModule = Marks  # torch._dynamo.eval_frame.OptimizedModule, which no network is
         return function

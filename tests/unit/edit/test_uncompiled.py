@@ -1,4 +1,4 @@
-"""Imports without PyTorch's compiler."""
+"""Imports and networks without PyTorch's compiler."""
 
 import subprocess
 import sys
@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from clevam.uncompiled import NAMES, uncompiled
+from conftest import CHECKPOINT
 
 
 def succeeds(code: str) -> bool:
@@ -14,7 +15,8 @@ def succeeds(code: str) -> bool:
 
 
 def test_an_edit_does_not_wait_for_the_compiler():
-    assert succeeds("import sys, clevam.edit; sys.exit('torch._dynamo' in sys.modules)")
+    load = f"Diffusion(Machine({str(CHECKPOINT)!r}, 'cpu', 1))"
+    assert succeeds(f"import sys; from clevam.edit import *; {load}; sys.exit('torch._dynamo' in sys.modules)")
 
 
 def test_whoever_wants_it_afterwards_has_it():
