@@ -51,6 +51,7 @@ rule all:
 # What this run was asked for, with every default, beside its results.
 onstart:
     or_stop(write_json, "out/config.json", RESOLVED.describe())
+    forget_replaced()
     show_progress()
 
 

@@ -75,6 +75,18 @@ def end_timers():
             thread.cancel()
 
 
+def forget_replaced():
+    """Have Snakemake forget the files of jobs that it replaces: it does so whenever a checkpoint has run, but keeps each
+    `all` that was, with all files of all videos (its issue 3003)."""
+    replace = workflow.dag.replace_job
+
+    async def replace_and_empty(job, *args, **kwargs):
+        await replace(job, *args, **kwargs)
+        job.input, job.dependencies = type(job.input)(), {}
+
+    workflow.dag.replace_job = replace_and_empty
+
+
 def summarize():
     """Say what the run made and what failed."""
     made = [job.output[0] for job in workflow.dag.finished_jobs if job.rule.name == "out"]

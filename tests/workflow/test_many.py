@@ -81,6 +81,20 @@ def test_one_video_that_fails_stops_no_other_and_the_end_says_what_failed_why_an
     assert f"made: out/{bad}.mp4" in again.text
 
 
+def test_memory_is_not_kept_for_the_jobs_that_a_checkpoint_replaced(rehearsal, tmp_path):
+    stage = Stage(rehearsal, tmp_path, {"videos": "clips.tsv", "models": matrix.MODELS})
+    furnish(stage.project)
+    copy_workflow(stage.tree)
+    write(stage.project / "clips.tsv", TABLE)
+    stage.configure()
+    snakefile = stage.tree / "Snakefile"
+    count = "sum(bool(job.input) for job in workflow.dag._jobid if job.rule.name == 'all')"  # each that ever was
+    snakefile.write_text(snakefile.read_text() + f"\nonsuccess:\n    print('all with files:', {count})\n")
+    ran = stage()
+    assert ran.status == 0
+    assert "all with files: 1\n" in ran.text
+
+
 def test_an_error_is_what_was_said_to_the_user_or_the_last_line_of_the_log(tmp_path):
     log = tmp_path / "a.log"
     log.write_text("step 1\nerror: dog.mp4: not a video\ncleaning up\n")
