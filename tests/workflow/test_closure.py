@@ -47,6 +47,7 @@ STAGES = {
         "adapters",
         "subject",
         "phrases",
+        "uncompiled",
         "warm",
     },
     "choose": {"identity", "candidates", "images"},
