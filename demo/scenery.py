@@ -21,11 +21,11 @@ class Shown(NamedTuple):
     caption: str
 
 
-def picture(seed: int, side: int) -> Shown:
-    """A still, or as often a close-up."""
+def picture(seed: int, side: int, near: bool = False) -> Shown:
+    """A still, or as often a close-up; near: always one, its object 50 to 90 % of the side, mostly the whole of it."""
     rng = np.random.default_rng([seed, 2])
-    if rng.uniform() < 0.5:
-        scene, caption = close_up(seed, side)
+    if rng.uniform() < 0.5 or near:
+        scene, caption = close_up(seed, side, (0.5, 0.9) if near else (0.3, 0.7))
         image, labels = scene.frame(0), scene.labels(0)
     else:
         image, labels, _, caption, *_ = still(seed, (side, side))
@@ -39,8 +39,8 @@ def reworded(rng: np.random.Generator, text: str) -> str:
     return text
 
 
-def close_up(seed: int, side: int) -> tuple[Scene, str]:
-    """A scene of one frame of which one object fills 30 to 70 % of the side, as an edit crops to its mask.
+def close_up(seed: int, side: int, shares: tuple[float, float]) -> tuple[Scene, str]:
+    """A scene of one frame of which one object fills these shares of the side, as an edit crops to its mask.
 
     It goes by its own name, with the place or without; what else there is of the scene is not told.
     """
@@ -50,7 +50,7 @@ def close_up(seed: int, side: int) -> tuple[Scene, str]:
     k = int(rng.integers(1, objects + 1))
     (shot,) = scene.shots
     there = shot.layers[k].motion.at(0)
-    share = rng.uniform(0.3, 0.7)
+    share = rng.uniform(*shares)
     zoom = share / 2 / abs(there.gain)
     offset = complex(*rng.uniform(-0.5, 0.5, 2)) * (1 - share) * 0.8
     camera = Motion(fixed(offset - zoom * there.centre), fixed(complex(np.log(zoom))))

@@ -12,6 +12,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from networkx import Graph, max_weight_matching
 
 from clevam import candidates, images
 from clevam.candidates import Candidates
@@ -21,7 +22,7 @@ from clevam.files import write_json
 SIDE = 320  # pixels of the longer side of a picture that is compared
 BINS = 8  # of each of three colour channels
 ALIKE = 0.7  # overlap of two candidates that are the same thing
-SAME = 0.4  # how alike what follows A must be, in place or in looks
+SAME = 0.4, 0.2  # how alike what follows A must be, in place or in looks
 UNKNOWN = 0.3  # how near it is where it was not on the keyframe beside
 LEARNT = 0.2  # share of A's looks that a keyframe adds to what is known of them
 RIVAL = 0.8  # of A's score: others that reach it make a choice doubtful
@@ -177,7 +178,7 @@ class Clip:
         if region.pick == "best" and region.phrase is not None:
             rivals = [n for n in keyframe.of(number) if scores[n] >= max(self.threshold, RIVAL * scores[surest])]
             known = [keyframe.mask(surest), *self.taken[name]]
-            if any(all(overlap(keyframe.mask(n), mask) < SAME for mask in known) for n in rivals):
+            if any(all(overlap(keyframe.mask(n), mask) < SAME[0] for mask in known) for n in rivals):
                 alarms.append("several")
         if choice.expected is not None and choice.expected < FAR:
             alarms.append("jump")
@@ -240,23 +241,21 @@ class Clip:
 
     def matches(self, things: list["Thing"], name: str, numbers: list[int]) -> dict[int, tuple[int, float | None]]:
         """Of each of the things that is on a keyframe its candidate, and its overlap with where motion takes it, where
-        that is known: pair by pair, the likeliest first."""
-        pairs = []
+        that is known: the pairs that are the most alike in all. The likeliest pair alone may be wrong where two things
+        cross that look nearly the same."""
+        graph, nears = Graph(), {}
         for k, thing in enumerate(things):
             where = self.expected(thing, name) if numbers else None
             for n in numbers:
-                alike = float(np.sqrt(thing.looks * self.keyframes[name].looks(n)).sum())  # Bhattacharyya's coefficient
-                near = None if where is None else overlap(self.keyframes[name].mask(n), where)
-                close = UNKNOWN
-                if where is not None:
-                    close = max(UNKNOWN, near, 0.5 * nearness(self.keyframes[name].mask(n), where))
-                if max(alike, close) >= SAME:
-                    pairs.append((alike + close, k, n, near))
-        result: dict[int, tuple[int, float | None]] = {}
-        for _, k, n, near in sorted(pairs, key=lambda pair: -pair[0]):
-            if k not in result and n not in {m for m, _ in result.values()}:
-                result[k] = n, near
-        return result
+                looks, mask = self.keyframes[name].looks(n), self.keyframes[name].mask(n)
+                alike = 1 - cv2.compareHist(thing.looks, looks, cv2.HISTCMP_BHATTACHARYYA)
+                nears[k, n] = near = None if where is None else overlap(mask, where)
+                close = UNKNOWN if where is None else max(UNKNOWN, near, 0.5 * nearness(mask, where))
+                if close >= SAME[0] or alike >= SAME[1]:
+                    likely = alike + close - 1e-6 * k  # of equals the first
+                    graph.add_edge(("a thing", k), ("its candidate", n), weight=likely)
+        pairs = [sorted(pair) for pair in max_weight_matching(graph)]
+        return {k: (n, nears[k, n]) for (_, k), (_, n) in pairs}
 
     def expected(self, thing: "Thing", name: str) -> np.ndarray | None:
         """Where the source's motion takes a thing that was on the keyframe beside this one, float32 [h, w]."""

@@ -126,7 +126,7 @@ def test_the_curve_is_a_picture(tmp_path, losses):
 
 def test_a_close_up_shows_what_it_names():
     for seed in range(5):
-        scene, caption = close_up(seed, 32)
+        scene, caption = close_up(seed, 32, (0.3, 0.7))
         assert scene.frame(0).shape == (32, 32, 3)
         assert any(thing.name in caption for thing in scene.things)
 
@@ -135,6 +135,10 @@ def test_a_picture_comes_with_where_its_objects_are():
     shown = [picture(seed, 64) for seed in range(20)]
     assert all(each.things.any() and not each.things.all() for each in shown)
     assert 0.05 < np.mean([each.things.mean() for each in shown]) < 0.4
+
+
+def test_a_near_picture_is_full_of_its_object():
+    assert 0.2 < np.mean([picture(seed, 64, near=True).things.mean() for seed in range(20)]) < 0.5
 
 
 def test_the_vae_learns_a_batch_by_heart(options, vae):

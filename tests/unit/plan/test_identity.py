@@ -12,7 +12,7 @@ from clevam.files import read_json
 from clevam.identity import Region
 
 SIZE = (48, 96)
-RED, BLUE, GREEN = (200, 30, 30), (30, 60, 200), (30, 160, 40)
+RED, RUST, BLUE, GREEN = (200, 30, 30), (220, 80, 40), (30, 60, 200), (30, 160, 40)
 DOG = Region("the dog", "the dog", "best", 1)
 
 
@@ -71,6 +71,12 @@ def test_what_looks_the_same_is_told_apart_by_where_motion_takes_it(tmp_path):
         [(12, RED, 0.5), (56, RED, 0.8)],
     )
     assert film.chosen() == [[0], [1], [0]]
+
+
+def test_two_that_cross_are_told_apart_by_what_fits_both(tmp_path):
+    """The other one stands where the red one stood and is a little like it, but then the red one would be nowhere."""
+    film = Film(tmp_path, [(20, RED, 0.9), (44, RUST, 0.8)], [(70, RED, 0.8), (18, RUST, 0.8)])
+    assert film.chosen() == [[0], [0]]
 
 
 def test_it_is_gone_where_only_what_was_beside_it_is_left_and_the_same_when_it_is_back(tmp_path):
