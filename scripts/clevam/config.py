@@ -115,7 +115,11 @@ class Masks(Section):
     )
     path: str | None = Field(None, description="a folder of label maps <idx>.png, or a mask video (for `files`)")
     threshold: float | None = Field(
-        None, ge=0, le=1, description="how sure it must be that something is A (0.3; 0.08 for `attention`)"
+        None,
+        ge=0,
+        le=1,
+        description="how sure it must be that something is A (0.3; 0.08 for `attention`), a third if motion and looks "
+        "agree",
     )
     pick: Literal[PICKS] | Annotated[int, AfterValidator(_counts)] = Field(
         "best",

@@ -23,6 +23,9 @@ SIDE = 320  # pixels of the longer side of a picture that is compared
 BINS = 8  # of each of three colour channels
 ALIKE = 0.7  # overlap of two candidates that are the same thing
 SAME = 0.4, 0.2  # how alike what follows A must be, in place or in looks
+FAINT = 1 / 3  # of the threshold: enough for what is where motion takes A and looks like it
+SURELY = 0.25, 0.75  # how alike that must be, in place and in looks
+PART = 0.5  # of the smaller of two masks in the other, from which on they are of one thing
 UNKNOWN = 0.3  # how near it is where it was not on the keyframe beside
 LEARNT = 0.2  # share of A's looks that a keyframe adds to what is known of them
 RIVAL = 0.8  # of A's score: others that reach it make a choice doubtful
@@ -175,6 +178,8 @@ class Clip:
         if not choice.numbers:
             return {"chosen": [], "best": round(max(self.scores(name, number), default=0.0), 3), "alarms": alarms}
         surest, scores = max(choice.numbers, key=keyframe.scores.__getitem__), keyframe.scores
+        if scores[surest] < self.threshold:
+            alarms.append("faint")
         if region.pick == "best" and region.phrase is not None:
             rivals = [n for n in keyframe.of(number) if scores[n] >= max(self.threshold, RIVAL * scores[surest])]
             known = [keyframe.mask(surest), *self.taken[name]]
@@ -196,27 +201,36 @@ class Clip:
 
     def follow(self, number: int, region: Region) -> dict[str, Choice]:
         """The candidates of a region on every keyframe where it has any, but for those that earlier ones have."""
-        sure = {
-            name: [n for n in keyframe.of(number) if keyframe.scores[n] >= self.threshold]
-            for name, keyframe in self.keyframes.items()
-        }
+        sure = self.scored(number, self.threshold)
         if region.phrase is None or region.pick == "all":
             return {name: Choice(numbers) for name, numbers in sure.items() if numbers}
-        free = {name: [n for n in numbers if self.free(name, n)] for name, numbers in sure.items()}
+        free, faint = (self.free(each) for each in (sure, self.scored(number, FAINT * self.threshold)))
         # A number counts all of them, whoever has them.
         start = self.start(sure if isinstance(region.pick, int) else free, region.pick)
-        chosen = self.followed(free, start) if start else {}
+        chosen = self.followed(free, faint, start) if start else {}
         for name, choice in chosen.items():
             self.taken[name] += [self.keyframes[name].mask(n) for n in choice.numbers]
         return chosen
 
-    def free(self, name: str, n: int) -> bool:
-        """Whether a candidate is no earlier region's."""
-        mask = self.keyframes[name].mask(n)
-        return all(overlap(mask, other) < ALIKE for other in self.taken[name])
+    def scored(self, number: int, least: float) -> dict[str, list[int]]:
+        """A region's candidates on every keyframe, of this score at least."""
+        return {
+            name: [n for n in keyframe.of(number) if keyframe.scores[n] >= least]
+            for name, keyframe in self.keyframes.items()
+        }
 
-    def followed(self, sure: dict[str, list[int]], start: tuple[str, int]) -> dict[str, Choice]:
-        """One of the sure candidates of each keyframe, such that all are the same thing as that of `start`.
+    def free(self, numbers: dict[str, list[int]]) -> dict[str, list[int]]:
+        """Those of the candidates that are no earlier region's."""
+        return {
+            name: [n for n in few if all(overlap(self.keyframes[name].mask(n), it) < ALIKE for it in self.taken[name])]
+            for name, few in numbers.items()
+        }
+
+    def followed(
+        self, sure: dict[str, list[int]], faint: dict[str, list[int]], start: tuple[str, int]
+    ) -> dict[str, Choice]:
+        """One of the sure candidates of each keyframe, such that all are the same thing as that of `start`; where none
+        is, one of the faint ones that is surely it.
 
         The others are followed too: where A is hidden, what looks like it is another thing that was there before.
         """
@@ -224,25 +238,39 @@ class Clip:
         chosen = {at: Choice([first])}
         middle = self.names.index(at)
         for way in (self.names[middle + 1 :], self.names[:middle][::-1]):
-            things = [self.thing(at, n) for n in dict.fromkeys([first, *sure[at]])]  # A is the first
+            things = [self.thing(at, n) for n in [first, *self.others(at, [first], sure[at])]]  # A is the first
             for name in way:
                 matches = self.matches(things, name, sure[name])
+                if 0 not in matches:
+                    left = self.others(name, [n for n, _ in matches.values()], faint[name])
+                    matches |= self.matches(things[:1], name, left, surely=True)
                 for k, (n, near) in matches.items():
                     things[k] = self.thing(name, n, things[k])
                     if k == 0:
                         chosen[name] = Choice([n], near)
-                known = {n for n, _ in matches.values()}
-                things += [self.thing(name, n) for n in sure[name] if n not in known]
+                new = self.others(name, [n for n, _ in matches.values()], sure[name])
+                things += [self.thing(name, n) for n in new]
         return {name: chosen[name] for name in self.names if name in chosen}
+
+    def others(self, name: str, known: list[int], numbers: list[int]) -> list[int]:
+        """Those of a keyframe's candidates that are no part of a known one nor of each other: half of A is no other
+        thing."""
+        mask, kept = self.keyframes[name].mask, []
+        for n in numbers:
+            if all(within(mask(n), mask(other)) < PART for other in known + kept):
+                kept.append(n)
+        return kept
 
     def thing(self, name: str, n: int, before: "Thing | None" = None) -> "Thing":
         looks = self.keyframes[name].looks(n)
         return Thing(name, n, looks if before is None else (1 - LEARNT) * before.looks + LEARNT * looks)
 
-    def matches(self, things: list["Thing"], name: str, numbers: list[int]) -> dict[int, tuple[int, float | None]]:
+    def matches(
+        self, things: list["Thing"], name: str, numbers: list[int], surely: bool = False
+    ) -> dict[int, tuple[int, float | None]]:
         """Of each of the things that is on a keyframe its candidate, and its overlap with where motion takes it, where
         that is known: the pairs that are the most alike in all. The likeliest pair alone may be wrong where two things
-        cross that look nearly the same."""
+        cross that look nearly the same. surely: both in place and in looks."""
         graph, nears = Graph(), {}
         for k, thing in enumerate(things):
             where = self.expected(thing, name) if numbers else None
@@ -251,7 +279,8 @@ class Clip:
                 alike = 1 - cv2.compareHist(thing.looks, looks, cv2.HISTCMP_BHATTACHARYYA)
                 nears[k, n] = near = None if where is None else overlap(mask, where)
                 close = UNKNOWN if where is None else max(UNKNOWN, near, 0.5 * nearness(mask, where))
-                if close >= SAME[0] or alike >= SAME[1]:
+                sure = (near or 0) >= SURELY[0] and alike >= SURELY[1]
+                if sure or not surely and (close >= SAME[0] or alike >= SAME[1]):
                     likely = alike + close - 1e-6 * k  # of equals the first
                     graph.add_edge(("a thing", k), ("its candidate", n), weight=likely)
         pairs = [sorted(pair) for pair in max_weight_matching(graph)]
@@ -300,6 +329,11 @@ def around(boxes: np.ndarray) -> np.ndarray:
 def overlap(a: np.ndarray, b: np.ndarray) -> float:
     """Intersection over union of two masks, bool or shares 0..1."""
     return float(np.minimum(a, b).sum() / max(np.maximum(a, b).sum(), 1e-9))
+
+
+def within(a: np.ndarray, b: np.ndarray) -> float:
+    """The share of the smaller of two masks that is in the other."""
+    return float(np.minimum(a, b).sum() / max(min(a.sum(), b.sum()), 1e-9))
 
 
 def nearness(a: np.ndarray, b: np.ndarray) -> float:

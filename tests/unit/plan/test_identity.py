@@ -91,9 +91,28 @@ def test_it_is_known_again_behind_a_cut(tmp_path):
 
 
 def test_what_is_not_sure_enough_is_not_there(tmp_path):
-    film = Film(tmp_path, [(4, RED, 0.9)], [(6, RED, 0.29)], [(8, RED, 0.3)])
+    film = Film(tmp_path, [(4, RED, 0.9)], [(60, RED, 0.29)], [(4, RED, 0.3)])
     assert film.chosen() == [[0], [], [0]]
     assert film.chosen(threshold=0.2) == [[0], [0], [0]]
+
+
+@pytest.mark.parametrize(
+    ("x", "colour", "score", "there"),
+    [(6, RED, 0.12, True), (6, RED, 0.08, False), (6, BLUE, 0.12, False), (60, RED, 0.12, False)],
+)
+def test_less_is_enough_where_motion_takes_it_if_it_looks_the_same(tmp_path, x, colour, score, there):
+    film = Film(tmp_path, [(4, RED, 0.9)], [(x, colour, score)], [(8, RED, 0.9)])
+    assert film.chosen() == [[0], [0] if there else [], [0]]
+    assert film.choose()["keyframes"]["000012"][0]["alarms"] == (["faint"] if there else [])
+
+
+def test_a_part_of_it_is_no_other_thing(tmp_path):
+    """It is red and blue, and its blue half is found once more. When it is back, it shows its blue side."""
+    film = Film(tmp_path, [(4, RED, 0.9), (12, BLUE, 0.4)], [], [(60, BLUE, 0.9)])
+    found = candidates.read(tmp_path / "000000.npz")
+    found.masks[0] |= found.masks[1]
+    candidates.write(tmp_path / "000000.npz", found)
+    assert film.chosen() == [[0], [], [0]]
 
 
 @pytest.mark.parametrize(
@@ -217,7 +236,7 @@ def test_an_area_that_jumps_raises_an_alarm(tmp_path):
 
 
 def test_doubts_are_told_in_one_line_each(tmp_path):
-    film = Film(tmp_path, [(4, RED, 0.9), (60, BLUE, 0.88)], [(6, RED, 0.12)], [(8, RED, 0.9)])
+    film = Film(tmp_path, [(4, RED, 0.9), (60, BLUE, 0.88)], [(60, RED, 0.12)], [(8, RED, 0.9)])
     missing, doubtful = doubts.doubts(film.choose(), "ball")
     assert missing.startswith(
         "ball: 'the dog' is not on 000012 of 3 keyframes, which stay as they are (best score there"
