@@ -52,6 +52,7 @@ rule all:
 onstart:
     or_stop(write_json, "out/config.json", RESOLVED.describe())
     forget_replaced()
+    measure_once()
     show_progress()
 
 

@@ -87,6 +87,22 @@ def forget_replaced():
     workflow.dag.replace_job = replace_and_empty
 
 
+def measure_once():
+    """Have Snakemake look up the size of a file once, not of all files of all jobs that wait, after each job."""
+    scheduler, most = (
+        workflow.scheduler,
+        10_000,
+    )  # sizes, after which it forgets all but those that it is asked for
+    update, known = scheduler.update_input_sizes, scheduler._input_sizes
+
+    async def update_new(jobs):
+        new = [job for job in jobs if not all(path in known for path in job.input)]
+        full = len(known) + sum(len(job.input) for job in new) > most
+        await update(jobs if full else new)
+
+    scheduler.update_input_sizes = update_new
+
+
 def summarize():
     """Say what the run made and what failed."""
     made = [job.output[0] for job in workflow.dag.finished_jobs if job.rule.name == "out"]

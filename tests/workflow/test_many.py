@@ -81,18 +81,32 @@ def test_one_video_that_fails_stops_no_other_and_the_end_says_what_failed_why_an
     assert f"made: out/{bad}.mp4" in again.text
 
 
-def test_memory_is_not_kept_for_the_jobs_that_a_checkpoint_replaced(rehearsal, tmp_path):
+COUNTED = """
+from snakemake.scheduling.job_scheduler import JobScheduler
+ASKED_FOR, UPDATE = [], JobScheduler.update_input_sizes
+async def counted(self, jobs):
+    ASKED_FOR.extend(str(job.output) for job in jobs)
+    await UPDATE(self, jobs)
+JobScheduler.update_input_sizes = counted
+onsuccess:
+    print("all with files:", sum(bool(job.input) for job in workflow.dag._jobid if job.rule.name == "all"))
+    print("sizes looked up again:", len(ASKED_FOR) > len({*ASKED_FOR}))
+"""
+
+
+def test_a_long_table_is_not_looked_at_anew_for_every_job(rehearsal, tmp_path):
+    """Snakemake keeps the files of each `all` that was, and after every job looks up sizes for all that wait."""
     stage = Stage(rehearsal, tmp_path, {"videos": "clips.tsv", "models": matrix.MODELS})
     furnish(stage.project)
     copy_workflow(stage.tree)
     write(stage.project / "clips.tsv", TABLE)
     stage.configure()
     snakefile = stage.tree / "Snakefile"
-    count = "sum(bool(job.input) for job in workflow.dag._jobid if job.rule.name == 'all')"  # each that ever was
-    snakefile.write_text(snakefile.read_text() + f"\nonsuccess:\n    print('all with files:', {count})\n")
+    snakefile.write_text(snakefile.read_text() + COUNTED)
     ran = stage()
     assert ran.status == 0
     assert "all with files: 1\n" in ran.text
+    assert "sizes looked up again: False\n" in ran.text
 
 
 def test_an_error_is_what_was_said_to_the_user_or_the_last_line_of_the_log(tmp_path):
