@@ -21,7 +21,7 @@ from demo import COLD, SNAKEMAKE, measured
 
 SEED, SIZE, FPS = 900_205, (96, 160), 25
 LEAST = 128  # MB: of jobs that take less Snakemake sees little by chance, for they end while it looks elsewhere
-PLANNED = 10, 1  # MB for each minute and each video more, about 0.1 for a job
+PLANNED = 10, 1  # MB for each minute and each video more
 CHEAP = {"edit": {"steps": 2, "start": "noise"}, "encode": {"preset": "ultrafast"}, "report": {"enabled": False}}
 
 

@@ -2,9 +2,9 @@
 
     python demo/train_diffusion.py [--out demo/models/diffusion] [--minutes 240] [--resume]
 
-Most of the run on small close-ups, for a quarter of the cost, in which an object is as large as in a whole picture: its
-outline is learnt there, of which few latents would be left in a whole picture made small. Writes a folder that stock
-diffusers loads.
+Most batches are small close-ups, for a quarter of the cost, in which an object is as large as in a whole picture: its
+outline is learnt there, of which few latents would be left in a whole picture made small. Whole pictures come in between,
+for what is learnt of the one alone is soon forgotten on the other. Writes a folder that stock diffusers loads.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from world import still
 
 SIDE = 128  # pixels
 CELL = 4  # pixels of a latent's side
-NEAR = 0.75  # share of the run on close-ups of half the side, with four times as many pictures in a batch
+NEAR = 0.75  # share of batches that are close-ups of half the side, with four times as many pictures in each
 OBJECTS = 4  # times as much does the error count where an object is
 DROPPED = 0.1  # share of captions that are left empty, for classifier-free guidance
 SHOWN = 8  # captions of the sheet that is drawn in the end
@@ -173,7 +173,7 @@ def train(options: Options) -> None:
     empty = token_ids([""])[0]
 
     def losses() -> Losses:
-        side, count = (SIDE // 2, 4 * options.batch) if training.progress < NEAR else (SIDE, options.batch)
+        side, count = (SIDE // 2, 4 * options.batch) if training.rng.uniform() < NEAR else (SIDE, options.batch)
         batch = caches[side].draw(training.rng, count)
         latents, things, words = batch["latent"].float(), batch["things"].float(), batch["words"].long()
         words[torch.from_numpy(training.rng.uniform(size=len(words)) < DROPPED)] = empty
