@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from clevam.states import load_into, read_state
 from training import Options, Training
-from world import TRAINING_SEEDS, Still, still
+from world import TRAINING_SEEDS, Still, moment, still
 
 Draw = Callable[[np.random.Generator], dict]  # one batch by chance
 
@@ -47,4 +47,6 @@ def load(build: Callable[[], torch.nn.Module], options: Options) -> torch.nn.Mod
 
 
 def random_still(rng: np.random.Generator, size: tuple[int, int]) -> Still:
-    return still(int(rng.integers(len(TRAINING_SEEDS))), size)
+    """A still, or as often a moment of a clip."""
+    draw = still if rng.uniform() < 0.5 else moment
+    return draw(int(rng.integers(len(TRAINING_SEEDS))), size)

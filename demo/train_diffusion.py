@@ -3,8 +3,8 @@
     python demo/train_diffusion.py [--out demo/models/diffusion] [--minutes 240] [--resume]
 
 Most batches are small close-ups, for a quarter of the cost, in which an object is as large as in a whole picture: its
-outline is learnt there, of which few latents would be left in a whole picture made small. Whole pictures come in between,
-for what is learnt of the one alone is soon forgotten on the other. Writes a folder that stock diffusers loads.
+outline is learnt there, of which few latents would be left in a whole picture made small. Whole pictures come between
+them, for what is learnt of the one alone is soon forgotten on the other. Writes a folder that stock diffusers loads.
 """
 
 from __future__ import annotations

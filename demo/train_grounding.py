@@ -109,7 +109,8 @@ def draw(rng: np.random.Generator, batch: int, tokenizer: BertTokenizerFast) -> 
     for i in range(batch):
         picture, labels, around, _, _, scene = random_still(rng, (height, width))
         seen = [k for k in range(1, len(around) + 1) if (labels == k).sum() >= SEEN]
-        phrases, named = ask(rng, scene, seen)
+        hidden = [k for k in range(1, len(around) + 1) if not (labels == k).any()]
+        phrases, named = ask(rng, scene, seen, hidden)
         large = Image.fromarray(picture).resize((round(width * scale), round(height * scale)), Image.BILINEAR)
         pictures.append(torch.as_tensor(np.array(large)).permute(2, 0, 1) / 255)
         captions.append(" . ".join(phrases) + " .")
@@ -122,9 +123,10 @@ def draw(rng: np.random.Generator, batch: int, tokenizer: BertTokenizerFast) -> 
     return {"pictures": pixels, "captions": captions, "boxes": torch.as_tensor(boxes), "words": torch.as_tensor(words)}
 
 
-def ask(rng: np.random.Generator, scene: Scene, seen: list[int]) -> tuple[list[str], list[int]]:
+def ask(rng: np.random.Generator, scene: Scene, seen: list[int], hidden: list[int]) -> tuple[list[str], list[int]]:
     """1 to 5 phrases and the label of the object that each names, 0 for none."""
     asked = [(reference(rng, scene, k), k) for k in seen if rng.uniform() < 0.7]
+    asked += [(reference(rng, scene, k), 0) for k in hidden if rng.uniform() < 0.7]
     asked += [(absent(rng, scene), 0) for _ in range(rng.integers(0 if asked else 1, 3))]
     rng.shuffle(asked)
     phrases, named = zip(*asked, strict=True)

@@ -301,6 +301,16 @@ def still(seed: int, size: tuple[int, int] = (128, 128)) -> Still:
     return Still(scene.frame(0), scene.labels(0), scene.boxes(0), scene.caption, scene.phrases, scene)
 
 
+def moment(seed: int, size: tuple[int, int] = (128, 128)) -> Still:
+    """A frame of a clip, where things are half hidden, on their way out of the picture, or gone."""
+    rng = np.random.default_rng([seed, 5])
+    objects, frames = int(rng.integers(1, 4)), 96
+    occluder, leaves = (bool(rng.uniform() < share) for share in (0.5, 0.3))
+    scene = Scene.random(seed, size, frames=frames, objects=objects, occluder=occluder, leaves=leaves)
+    t = int(rng.integers(frames))
+    return Still(scene.frame(t), scene.labels(t), scene.boxes(t), scene.caption, scene.phrases, scene)
+
+
 # ---- command line ------------------------------------------------------------------------------------------------
 
 

@@ -552,6 +552,19 @@ def test_stills_show_all_that_their_captions_say():
     assert 0.12 <= min(shares) < 0.15 and 0.6 < max(shares) <= 0.7
 
 
+def test_in_moments_some_things_are_gone_or_cut_by_the_border():
+    gone, cut = [], []
+    for seed in SEEDS[:60]:
+        moment = world.moment(seed, (96, 128))
+        assert moment.picture.shape == (96, 128, 3)
+        for k, box in enumerate(moment.boxes, 1):
+            assert box.tolist() == list(world.box_of(moment.labels == k))
+            gone.append(not box.any())
+            cut.append(not gone[-1] and (box[:2].min() == 0 or box[2] == 128 or box[3] == 96))
+    assert 0.02 < np.mean(gone) < 0.3
+    assert 0.05 < np.mean(cut) < 0.5
+
+
 # ---- files -----------------------------------------------------------------------------------------------------
 
 
