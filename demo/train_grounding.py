@@ -108,8 +108,9 @@ def draw(rng: np.random.Generator, batch: int, tokenizer: BertTokenizerFast) -> 
     boxes, words = np.full((batch, OBJECTS, 4), 0.5, np.float32), np.zeros((batch, OBJECTS, 256), np.float32)
     for i in range(batch):
         picture, labels, around, _, _, scene = random_still(rng, (height, width))
-        seen = [k for k in range(1, len(around) + 1) if (labels == k).sum() >= SEEN]
-        hidden = [k for k in range(1, len(around) + 1) if not (labels == k).any()]
+        areas = {k: (labels == k).sum() for k in range(1, len(around) + 1)}
+        seen = [k for k, area in areas.items() if area >= SEEN]
+        hidden = [k for k, area in areas.items() if not area]
         phrases, named = ask(rng, scene, seen, hidden)
         large = Image.fromarray(picture).resize((round(width * scale), round(height * scale)), Image.BILINEAR)
         pictures.append(torch.as_tensor(np.array(large)).permute(2, 0, 1) / 255)
@@ -124,7 +125,7 @@ def draw(rng: np.random.Generator, batch: int, tokenizer: BertTokenizerFast) -> 
 
 
 def ask(rng: np.random.Generator, scene: Scene, seen: list[int], hidden: list[int]) -> tuple[list[str], list[int]]:
-    """1 to 5 phrases and the label of the object that each names, 0 for none."""
+    """1 to 5 phrases and the label of the object that each names, 0 for none: nobody has that name, or it is gone."""
     asked = [(reference(rng, scene, k), k) for k in seen if rng.uniform() < 0.7]
     asked += [(reference(rng, scene, k), 0) for k in hidden if rng.uniform() < 0.7]
     asked += [(absent(rng, scene), 0) for _ in range(rng.integers(0 if asked else 1, 3))]

@@ -291,6 +291,10 @@ class Still(NamedTuple):
     phrases: list[str]
     scene: Scene
 
+    @classmethod
+    def of(cls, scene: Scene, t: int = 0) -> Still:
+        return cls(scene.frame(t), scene.labels(t), scene.boxes(t), scene.caption, scene.phrases, scene)
+
 
 def still(seed: int, size: tuple[int, int] = (128, 128)) -> Still:
     """A picture to learn from: 1 to 3 objects at any angle, near (30 to 70 % of the side) or far (12 to 25 %)."""
@@ -298,7 +302,7 @@ def still(seed: int, size: tuple[int, int] = (128, 128)) -> Still:
     objects = int(rng.integers(1, 4))
     diameter = (0.3, 0.8 - 0.1 * objects) if rng.uniform() < 0.7 else (0.2, 0.25)
     scene = Scene.random(seed, size, frames=1, objects=objects, diameter=diameter, camera=False)
-    return Still(scene.frame(0), scene.labels(0), scene.boxes(0), scene.caption, scene.phrases, scene)
+    return Still.of(scene)
 
 
 def moment(seed: int, size: tuple[int, int] = (128, 128)) -> Still:
@@ -307,8 +311,7 @@ def moment(seed: int, size: tuple[int, int] = (128, 128)) -> Still:
     objects, frames = int(rng.integers(1, 4)), 96
     occluder, leaves = (bool(rng.uniform() < share) for share in (0.5, 0.3))
     scene = Scene.random(seed, size, frames=frames, objects=objects, occluder=occluder, leaves=leaves)
-    t = int(rng.integers(frames))
-    return Still(scene.frame(t), scene.labels(t), scene.boxes(t), scene.caption, scene.phrases, scene)
+    return Still.of(scene, int(rng.integers(frames)))
 
 
 # ---- command line ------------------------------------------------------------------------------------------------

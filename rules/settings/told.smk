@@ -89,10 +89,8 @@ def forget_replaced():
 
 def measure_once():
     """Have Snakemake look up the size of a file once, not of all files of all jobs that wait, after each job."""
-    scheduler, most = (
-        workflow.scheduler,
-        10_000,
-    )  # sizes, after which it forgets all but those that it is asked for
+    most = 10_000  # sizes, after which it forgets all but those that it is asked for
+    scheduler = workflow.scheduler
     update, known = scheduler.update_input_sizes, scheduler._input_sizes
 
     async def update_new(jobs):

@@ -204,7 +204,7 @@ class Clip:
         sure = self.scored(number, self.threshold)
         if region.phrase is None or region.pick == "all":
             return {name: Choice(numbers) for name, numbers in sure.items() if numbers}
-        free, faint = (self.free(each) for each in (sure, self.scored(number, FAINT * self.threshold)))
+        free, faint = self.free(sure), self.free(self.scored(number, FAINT * self.threshold))
         # A number counts all of them, whoever has them.
         start = self.start(sure if isinstance(region.pick, int) else free, region.pick)
         chosen = self.followed(free, faint, start) if start else {}
@@ -279,8 +279,11 @@ class Clip:
                 alike = 1 - cv2.compareHist(thing.looks, looks, cv2.HISTCMP_BHATTACHARYYA)
                 nears[k, n] = near = None if where is None else overlap(mask, where)
                 close = UNKNOWN if where is None else max(UNKNOWN, near, 0.5 * nearness(mask, where))
-                sure = (near or 0) >= SURELY[0] and alike >= SURELY[1]
-                if sure or not surely and (close >= SAME[0] or alike >= SAME[1]):
+                if surely:
+                    fits = (near or 0) >= SURELY[0] and alike >= SURELY[1]
+                else:
+                    fits = close >= SAME[0] or alike >= SAME[1]
+                if fits:
                     likely = alike + close - 1e-6 * k  # of equals the first
                     graph.add_edge(("a thing", k), ("its candidate", n), weight=likely)
         pairs = [sorted(pair) for pair in max_weight_matching(graph)]

@@ -14,7 +14,12 @@ from clevam.figures import ALL, WEIGHTS
 from clevam.files import read_json, write_json
 
 OVERLAYS = {"mask": "Mask", "motion": "Motion", "confidence": "Confidence", "difference": "Difference"}
-DOUBTS = {"several": "several are about as sure", "jump": "not where motion takes it", "area": "twice or half as large"}
+DOUBTS = {
+    "several": "several are about as sure",
+    "faint": "less sure than the threshold",
+    "jump": "not where motion takes it",
+    "area": "twice or half as large",
+}
 
 
 def write(

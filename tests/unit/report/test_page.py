@@ -5,6 +5,7 @@ import csv
 import hashlib
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from clevam import alarms, benchmarks, measure, proxies, summary
 from clevam.errors import UserError
 from clevam.figures import LEARNT
 from clevam.files import read_json, write_json
+from clevam.page import DOUBTS
 from reported import LIMITS, measured, painted, report, squares
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)> {{ 7*7 }}"
@@ -89,6 +91,11 @@ def test_what_networks_saw_stands_beside_the_rest(tmp_path):
     with (tmp_path / "report/summary.tsv").open() as stream:
         (row,) = csv.DictReader(stream, delimiter="\t")
     assert (row["lpips"], row["clip_text"]) == ("12.5", "")
+
+
+def test_whatever_may_be_doubtful_of_a_mask_is_said_in_words():
+    identity = Path(measure.__file__).with_name("identity.py").read_text()
+    assert {*re.findall(r'\.append\("(\w+)"\)', identity)} == {*DOUBTS}
 
 
 def test_alarms_are_in_the_numbers_and_on_the_page_and_in_the_summary(page):
