@@ -119,7 +119,8 @@ def losses_of(painter: Painter, latents: Tensor, things: Tensor, words: Tensor) 
     the colours of things, as much as what is seen in little. That of the noise hardly does.
     """
     scheduler = checkpoint.make_scheduler("v_prediction")
-    times = torch.randint(len(scheduler.alphas_cumprod), (len(latents),), device=latents.device)
+    # The noisier, the more often: outlines are decided there.
+    times = (len(scheduler.alphas_cumprod) * torch.rand(len(latents), device=latents.device).sqrt()).long()
     noise = torch.randn_like(latents)
     velocity = scheduler.get_velocity(latents, noise, times)
     error = F.mse_loss(painter(scheduler.add_noise(latents, noise, times), times, words), velocity, reduction="none")

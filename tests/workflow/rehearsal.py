@@ -65,6 +65,7 @@ def serve() -> None:
     import snakemake.scheduling.greedy
     import snakemake.workflow
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts `... &` deaf to Ctrl-C
     snakemake.workflow.script = script
     snakemake.cli.get_argument_parser()  # imports every plugin
     for line in sys.stdin:
