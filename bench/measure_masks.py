@@ -24,7 +24,7 @@ import numpy as np  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
 from clevam import candidates, identity, images  # noqa: E402
-from clevam.candidates import Candidates, box_of  # noqa: E402
+from clevam.candidates import Candidates, box_of, overlap  # noqa: E402
 from clevam.errors import UserError  # noqa: E402
 from probe import LEAST_PIXELS  # noqa: E402
 from world import Scene  # noqa: E402
@@ -33,7 +33,7 @@ MODELS = ROOT / "demo" / "models"
 FINDERS = [str(MODELS / name) for name in ("grounding/weights.pth", "grounding/config.json", "grounding/text")]
 FINDERS += [str(MODELS / "segmentation" / "weights.pth")]
 SIZE, FRAMES, EVERY = (256, 256), 96, 12
-THRESHOLD = {"words": 0.3, "attention": 0.08}  # the configuration's defaults
+THRESHOLD = {"words": 0.3, "attention": 0.4}  # the configuration's defaults
 TIMES = [*range(0, FRAMES, EVERY), FRAMES - 1]
 
 
@@ -102,7 +102,7 @@ def measure(seeds: range, method: str) -> dict[str, float]:
         for idx, seen in labels.items():
             if (seen == 1).sum() >= LEAST_PIXELS:
                 mask = masks.get(idx, np.zeros(SIZE, bool))
-                like = [identity.overlap(mask, seen == k) for k in (1, 2, 3)]
+                like = [overlap(mask, seen == k) for k in (1, 2, 3)]
                 overlaps.append(like[0])
                 right.append(float(mask.any() and like[0] == max(like)))
             elif not (seen == 1).any():

@@ -56,6 +56,11 @@ def box_of(mask: np.ndarray) -> list[int]:
     return [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1] if len(rows) else [0, 0, 0, 0]
 
 
+def overlap(a: np.ndarray, b: np.ndarray) -> float:
+    """Intersection over union of two masks, bool or shares 0..1."""
+    return float(np.minimum(a, b).sum() / max(np.maximum(a, b).sum(), 1e-9))
+
+
 def write_all(target: str, size: Sequence[int], found: Iterable[tuple[str, Candidates]]) -> None:
     """Write a folder of keyframes' candidates; size: (width, height) that all must have."""
     with replacing(target) as folder:

@@ -118,7 +118,7 @@ class Masks(Section):
         None,
         ge=0,
         le=1,
-        description="how sure it must be that something is A (0.3; 0.08 for `attention`), a third if motion and looks "
+        description="how sure it must be that something is A (0.3; 0.4 for `attention`), a third if motion and looks "
         "agree",
     )
     pick: Literal[PICKS] | Annotated[int, AfterValidator(_counts)] = Field(

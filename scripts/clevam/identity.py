@@ -15,7 +15,7 @@ import numpy as np
 from networkx import Graph, max_weight_matching
 
 from clevam import candidates, images
-from clevam.candidates import Candidates
+from clevam.candidates import Candidates, overlap
 from clevam.errors import UserError
 from clevam.files import write_json
 
@@ -327,11 +327,6 @@ def picked(keyframe: Keyframe, numbers: list[int], pick: str | int) -> int:
 def around(boxes: np.ndarray) -> np.ndarray:
     """The box around boxes [n, 4]."""
     return np.concatenate([boxes[:, :2].min(0), boxes[:, 2:].max(0)])
-
-
-def overlap(a: np.ndarray, b: np.ndarray) -> float:
-    """Intersection over union of two masks, bool or shares 0..1."""
-    return float(np.minimum(a, b).sum() / max(np.maximum(a, b).sum(), 1e-9))
 
 
 def within(a: np.ndarray, b: np.ndarray) -> float:

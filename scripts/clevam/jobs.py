@@ -212,7 +212,7 @@ def _find(config: Config, name: str, video: Video, variant: Variant) -> Find:
     regions = _regions(name, video, variant)
     masks["method"] = _method(masks, regions)
     if masks["threshold"] is None:
-        masks["threshold"] = 0.08 if masks["method"] == "attention" else 0.3
+        masks["threshold"] = 0.4 if masks["method"] == "attention" else 0.3
     boxed = masks["method"] == "box"
     labels = _labels(regions)
     where = [
