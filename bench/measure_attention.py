@@ -23,6 +23,8 @@ from clevam import store
 from clevam.attention import Cache, Context, Options, Processor, heads, installed
 from clevam.sampler import predict
 
+EARLY = 0.6  # share of the steps in which regions are apart and share
+DEFAULTS = {"layers": ("all",), "isolated": (0, EARLY), "shared": (0, EARLY)}  # the configuration's
 LAYER = "up_blocks.3.attentions.0.transformer_blocks.0.attn1"
 LEVELS = {"4096": (64, 320), "1024": (32, 640)}  # (side, channels) by tokens
 SHARES = (0.15, 0.25, 0.5)  # of the picture that the mask covers
@@ -88,7 +90,7 @@ def layer_ratio(side: int, channels: int, share: float) -> float:
 def captured(unet: UNet2DConditionModel, share: float, kept: str) -> Cache:
     """One step's cache of the whole network."""
     labels, texts, cache = disc(64, share), [torch.randn(2, 77, 768)] * 2, {}
-    context = Context(labels, texts, Options(store=kept), write=cache)
+    context = Context(labels, texts, Options(store=kept, **DEFAULTS), write=cache)
     with installed(unet, [context]):
         predict(unet, torch.randn(2, 4, 64, 64), 500, [context])
     return cache
@@ -99,12 +101,13 @@ def cache_size(cache: Cache, kept: str) -> float:
     with tempfile.TemporaryDirectory() as folder:
         made_with = {"store": kept, "timesteps": [0]}
         store.Writer(Path(folder), made_with)(0, cache)
-        return STEPS * sum(path.stat().st_size for path in Path(folder).glob("step_*.pt")) / 1e6
+        return STEPS * EARLY * sum(path.stat().st_size for path in Path(folder).glob("step_*.pt")) / 1e6
 
 
 @torch.no_grad()
 def step_ratio(unet: UNet2DConditionModel, repeats: int) -> float:
-    """Time of one guided step with regions, sharing and the cache read from disk, by that of the plain step."""
+    """Time of a guided step, in the mean over a run, by that of the plain step: early ones with regions, sharing and the
+    cache read from disk, late ones with the regions' words."""
     z, text = torch.randn(2, 4, 64, 64), torch.randn(2, 77, 768)
     with tempfile.TemporaryDirectory() as name:
         folder, made_with = Path(name), {"store": "kv", "timesteps": [0] * (repeats + 2)}
@@ -115,15 +118,16 @@ def step_ratio(unet: UNet2DConditionModel, repeats: int) -> float:
         for path in folder.iterdir():
             forget(path)
         reader, steps = store.Reader(folder, made_with), iter(range(repeats + 2))
-        context = Context(disc(64, 0.25), [text] * 2)
+        context = Context(disc(64, 0.25), [text] * 2, Options(**DEFAULTS))
 
-        def ours() -> None:
-            context.read = reader(next(steps))
+        def step(progress: float, read: list[Cache]) -> None:
+            context.progress, context.read = progress, read
             with installed(unet, [context]):
                 predict(unet, z, 500, [context])
 
-        with_regions, plain = alternate(ours, lambda: unet(z, 500, encoder_hidden_states=text), repeats=repeats)
-    return with_regions / plain
+        ways = lambda: step(0, reader(next(steps))), lambda: step(EARLY, [])
+        early, late, plain = alternate(*ways, lambda: unet(z, 500, encoder_hidden_states=text), repeats=repeats)
+    return (EARLY * early + (1 - EARLY) * late) / plain
 
 
 def forget(path: Path) -> None:

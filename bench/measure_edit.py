@@ -63,14 +63,14 @@ SWEEP = {
     "steps: 40": {"steps": 40},
     "isolation: outside_only": {"attention.isolation": "outside_only"},
     "isolation: none": {"attention.isolation": "none"},
-    "window: [0, 0.5]": {"attention.window": [0, 0.5]},
+    "window: [0, 1]": {"attention.window": [0, 1]},
     "self, words, background: official": {
         "attention.self": "official", "attention.words": "official", "background": "official",
     },
-    "share.layers: all": {"share.layers": ["all"]},
+    "share.layers: up": {"share.layers": ["up"]},
     "share.adain: false": {"share.adain": False},
     "share.shift: 0.69": {"share.shift": 0.69},
-    "share.window: [0, 0.5]": {"share.window": [0, 0.5]},
+    "share.window: [0, 1]": {"share.window": [0, 1]},
     "share.where: both": {"share.where": "both"},
     "share.previous: 1": {"share.previous": 1},
     "layout: grid": {"layout": "grid"},
@@ -99,7 +99,7 @@ class Clip:
         self.after = self.scene.counterfactual(1, **{self.kind: getattr(self.wanted, self.kind)})
         self.find, self.replace = f"the {first.name}", with_article(self.wanted.name)
         self.times = [t for t in range(0, FRAMES, EVERY) if self.seen(t) >= SEEN]
-        loosened = Tools(loose=self.kind == "shape")  # another outline needs room: masks.shape
+        loosened = Tools(loose=self.kind == "shape")
         self.inside = [loosened(self.scene.labels(t) == 1) for t in self.times]
         masks = {}
         for t, inside in zip(self.times, self.inside, strict=True):
@@ -153,8 +153,11 @@ class Clip:
 
 
 def settings(clip: Clip, change: dict) -> dict:
-    """Settings of an edit as in EDIT, but for some keys, those of a section with a dot."""
+    """Settings of an edit as in EDIT, but for some keys, those of a section with a dot. Another outline needs room in the
+    mask, and must see what is around to paint that too: docs/masks.md."""
     options = deepcopy(EDIT)
+    if clip.kind == "shape":
+        options["attention"]["isolation"] = "none"
     for key, value in change.items():
         *section, name = key.split(".")
         (options[section[0]] if section else options)[name] = value

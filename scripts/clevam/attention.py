@@ -41,8 +41,7 @@ class Options:
     scale, shift, balance: the reference's keys are multiplied, its logits raised; by log(n / m), too, so that it weighs
         as much as the region's own tokens whatever the size of the object in either
     where: `inside`: the regions share, `both`: so does what is outside
-    layers: those that share, by the beginnings of their names: `up`, the decoder, since the others would copy the
-        reference's layout and not its look; or `all`
+    layers: those that share, by the beginnings of their names: `up`, the decoder's; or `all`
     store: what is kept of the reference: `kv`, its keys and values, or `hidden`, what both are made of
     inject, injected, injecting: whose queries and keys are those of the source, `inside`, `outside`, `both` or `none`;
         in which steps; in which layers

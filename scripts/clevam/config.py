@@ -190,7 +190,7 @@ class Attention(Section):
         "renorm",
         description="each region has its own; `official`: as in Shape-guided Diffusion; `whole`: one text for all",
     )
-    window: Window = Field((0.0, 1.0), description="share of the steps in which `isolation` holds")
+    window: Window = Field((0.0, 0.6), description="share of the steps in which `isolation` holds")
 
 
 class Share(Section):
@@ -199,9 +199,9 @@ class Share(Section):
     reference: bool = Field(True, description="every keyframe also looks at the reference's keys and values")
     where: Literal["inside", "both"] = Field("inside", description="`both`: also outside at the reference's outside")
     layers: Layers = Field(
-        ["up"], description="layers that share, by the beginnings of their names: `up`, the decoder's; or `all`"
+        ["all"], description="layers that share, by the beginnings of their names: `up`, the decoder's; or `all`"
     )
-    window: Window = Field((0.0, 1.0), description="share of the steps in which the reference is looked at")
+    window: Window = Field((0.0, 0.6), description="share of the steps in which the reference is looked at")
     adain: bool = Field(True, description="queries and keys take the reference's mean and spread before sharing")
     scale: float = Field(1.0, ge=0, le=10, description="what the reference's keys are multiplied by")
     shift: float = Field(0.0, ge=-10, le=10, description="what its logits are raised by; 0.69 doubles its weight")

@@ -383,10 +383,10 @@ ROWS = [
     key("edit.adapters.model", edit(adapters=[{"model": "wool"}]), EDIT, REPLACE, "adapters"),
     key("edit.adapters.scale", edit(adapters=[{"model": "fur", "scale": 0.5}]), EDIT, REPLACE, "adapters"),
     *(key(f"edit.attention.{name}", edit(attention={name: value}), INVERT | EDIT, STEPS)
-      for name, value in {"isolation": "none", "self": "official", "words": "whole", "window": [0, 0.5]}.items()),
+      for name, value in {"isolation": "none", "self": "official", "words": "whole", "window": [0, 1]}.items()),
     *(key(f"edit.share.{name}", edit(share={name: value}), EDIT, REPLACE)
       for name, value in {
-          "reference": False, "where": "both", "layers": ["all"], "window": [0, 0.5], "adain": False, "scale": 0.9,
+          "reference": False, "where": "both", "layers": ["up"], "window": [0, 1], "adain": False, "scale": 0.9,
           "shift": 0.7, "balance": False, "store": "hidden", "previous": 2}.items()),
     key("edit.share.shift", edit(share={"shift": 0.7}), {}, NOTHING, "alone"),
     # --- flow, out, encode
