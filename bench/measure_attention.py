@@ -106,8 +106,8 @@ def cache_size(cache: Cache, kept: str) -> float:
 
 @torch.no_grad()
 def step_ratio(unet: UNet2DConditionModel, repeats: int) -> float:
-    """Time of a guided step, in the mean over a run, by that of the plain step: early ones with regions, sharing and the
-    cache read from disk, late ones with the regions' words."""
+    """Time of a guided step, in the mean over a run, by that of the plain step: early ones with regions, sharing and
+    the cache read from disk, late ones with the regions' words."""
     z, text = torch.randn(2, 4, 64, 64), torch.randn(2, 77, 768)
     with tempfile.TemporaryDirectory() as name:
         folder, made_with = Path(name), {"store": "kv", "timesteps": [0] * (repeats + 2)}

@@ -153,8 +153,8 @@ class Clip:
 
 
 def settings(clip: Clip, change: dict) -> dict:
-    """Settings of an edit as in EDIT, but for some keys, those of a section with a dot. Another outline needs room in the
-    mask, and must see what is around to paint that too: docs/masks.md."""
+    """Settings of an edit as in EDIT, but for some keys, those of a section with a dot. Another outline needs room in
+    the mask, and must see what is around to paint that too: docs/masks.md."""
     options = deepcopy(EDIT)
     if clip.kind == "shape":
         options["attention"]["isolation"] = "none"
