@@ -1,20 +1,22 @@
 """Pin every environment: envs/requirements/<env>.in -> envs/<env>.yaml, the full closure, exact versions.
 
 Packages are resolved as the index stood at the moment in requirements/as-of.txt: the same files come out next year, so
-a test can compare them with their sources. `make lock-envs` moves that moment to now; with ARGS=--keep it stays, and a
-package can be added without upgrading the others. The moment is not in the yaml files: a file that comes out the same
-must not rebuild its environment.
+a test can compare them with their sources. `make lock-envs` moves that moment to a week ago: mirrors show a release
+days after the time it bears, which would change what that moment was, and a bad one is withdrawn by then. With
+ARGS=--keep it stays, and a package can be added without upgrading the others. The moment is not in the yaml files: a
+file that comes out the same must not rebuild its environment.
 """
 
 import os
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 ENVS = Path(__file__).resolve().parent
 AS_OF = ENVS / "requirements" / "as-of.txt"
 PYTHON = "3.11"
+SETTLED = timedelta(weeks=1)
 
 
 def closure(requirements: Path) -> list[str]:
@@ -36,7 +38,7 @@ def render(source: Path) -> str:
 
 def main(args: list[str]) -> None:
     if args != ["--keep"]:
-        AS_OF.write_text(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n")
+        AS_OF.write_text(f"{datetime.now(UTC) - SETTLED:%Y-%m-%dT%H:%M:%SZ}\n")
     for source in sorted((ENVS / "requirements").glob("*.in")):
         file = ENVS / f"{source.stem}.yaml"
         file.write_text(render(source))
