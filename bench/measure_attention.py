@@ -125,7 +125,7 @@ def step_ratio(unet: UNet2DConditionModel, repeats: int) -> float:
             with installed(unet, [context]):
                 predict(unet, z, 500, [context])
 
-        ways = lambda: step(0, reader(next(steps))), lambda: step(EARLY, [])
+        ways = lambda: step(0, [reader(next(steps))]), lambda: step(EARLY, [])
         early, late, plain = alternate(*ways, lambda: unet(z, 500, encoder_hidden_states=text), repeats=repeats)
     return (EARLY * early + (1 - EARLY) * late) / plain
 

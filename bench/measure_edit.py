@@ -136,8 +136,9 @@ class Clip:
         rows, colours = [], []
         for t, inside, picture in zip(self.times, self.inside, edited, strict=True):
             source, truth = self.scene.frame(t), self.after.frame(t)
-            mask = find(picture, inside)[1] if self.kind == "shape" else inside
-            look = read(picture, mask, self.scene.labels(t) > 1) if mask.sum() >= LEAST_PIXELS else None
+            others = self.scene.labels(t) > 1
+            mask = find(picture, inside & ~others)[1] if self.kind == "shape" else inside
+            look = read(picture, mask, others) if mask.sum() >= LEAST_PIXELS else None
             far = cv2.distanceTransform(np.uint8(~inside), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) > 2 * FEATHER + 1
             error = np.square(picture[inside].astype(float) - truth[inside]).mean()
             rows.append(

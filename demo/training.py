@@ -112,7 +112,8 @@ class Training:
     def run(self, losses: Callable[[], Losses], save: Callable[[nn.Module], None]) -> None:
         """Step until the run is over; `losses` are those of one batch, `save` writes the averaged model to `out`."""
         saved = time.monotonic()
-        with tqdm(total=100, unit="%", bar_format="{percentage:5.1f} %|{bar}| {elapsed}<{remaining}{postfix}") as bar:
+        form = "{percentage:5.1f} %|{bar}| {elapsed}<{remaining}{postfix}"
+        with tqdm(total=100, miniters=0, bar_format=form) as bar:  # or it would be drawn once per percent
             while self.progress < 1:
                 start = time.monotonic()
                 self.step(losses())

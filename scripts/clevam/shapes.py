@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-LOOSE = 0.15  # how far a loose mask reaches beyond its hull, as a share of the side of a square as large as A
+LOOSE = 0.3  # how far a loose mask reaches beyond its hull, as a share of the side of a square as large as A
 
 
 @dataclass(frozen=True)
