@@ -51,8 +51,8 @@ class Project:
         return self("--dry-run", **changes).jobs
 
     def copy(self, folder: Path) -> "Project":
-        """The whole folder elsewhere, as `rsync -a` would."""
-        shutil.copytree(self.folder, folder, symlinks=True)
+        """The whole folder elsewhere, as `rsync -a` would, but for sockets, which processes of a run take away last."""
+        shutil.copytree(self.folder, folder, symlinks=True, ignore=shutil.ignore_patterns("*.socket"))
         return Project(folder, self.config)
 
     def __truediv__(self, path: str) -> Path:
