@@ -22,8 +22,8 @@ def main() -> int:
     alone = measured_in("edit", "measure_painter", drawn[0], drawn[-1] + 1)
     values = measured_in("edit", "measure_edit", "settings", seeds[0], seeds[-1] + 1)
     few, many = (measured_in("edit", "measure_edit", "memory", seeds[0], count) for count in (2, 12))
-    figures = [Figure(name, value, "%") for name, value in alone.items() if name.startswith("drawn ")]
-    figures += [Figure(name, value, unit(name)) for name, value in values.items()]
+    shown = {name: value for name, value in alone.items() if name.startswith("drawn ")} | values
+    figures = [Figure(name, value, unit(name)) for name, value in shown.items()]
     kinds = [kind for kind in LEAST if f"both: {kind}" in values]
     for kind in kinds:
         share = values[f"both: {kind}"] / alone[f"drawn {kind}"]

@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "demo"), str(ROOT / "tests"), str(ROOT / "docs")]
 
 import matrix  # noqa: E402
+from clevam.alone import SOCKET  # noqa: E402
 from clevam.jobs import merge  # noqa: E402
 from film import write_clip, write_masks  # noqa: E402
 from rehearsal import Rehearsal  # noqa: E402
@@ -52,7 +53,7 @@ class Project:
 
     def copy(self, folder: Path) -> "Project":
         """The whole folder elsewhere, as `rsync -a` would, but for sockets, which processes of a run take away last."""
-        shutil.copytree(self.folder, folder, symlinks=True, ignore=shutil.ignore_patterns("*.socket"))
+        shutil.copytree(self.folder, folder, symlinks=True, ignore=shutil.ignore_patterns(SOCKET.format("*")))
         return Project(folder, self.config)
 
     def __truediv__(self, path: str) -> Path:

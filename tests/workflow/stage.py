@@ -42,9 +42,8 @@ class Stage:
         self.folder, self.project, self.tree = folder, folder / "project", folder / "clevam"
 
     def copy(self, folder: Path) -> "Stage":
-        """All of it elsewhere, as `rsync -a` would, but for sockets, which processes of a run take away last."""
-        skipped = shutil.ignore_patterns("*.socket")
-        shutil.copytree(self.folder, folder, symlinks=True, dirs_exist_ok=True, ignore=skipped)
+        """All of it elsewhere, as `rsync -a` would."""
+        shutil.copytree(self.folder, folder, symlinks=True, dirs_exist_ok=True)
         return Stage(self.rehearsal, folder, self.config)
 
     def configure(self, **changes: object) -> None:
