@@ -89,7 +89,7 @@ def layer_ratio(side: int, channels: int, share: float) -> float:
 @torch.no_grad()
 def captured(unet: UNet2DConditionModel, share: float, kept: str) -> Cache:
     """One step's cache of the whole network."""
-    labels, texts, cache = disc(64, share), [torch.randn(2, 77, 768)] * 2, {}
+    labels, texts, cache = disc(64, share), [words(unet)] * 2, {}
     context = Context(labels, texts, Options(store=kept, **DEFAULTS), write=cache)
     with installed(unet, [context]):
         predict(unet, torch.randn(2, 4, 64, 64), 500, [context])
@@ -108,7 +108,7 @@ def cache_size(cache: Cache, kept: str) -> float:
 def step_ratio(unet: UNet2DConditionModel, repeats: int) -> float:
     """Time of a guided step, in the mean over a run, by that of the plain step: early ones with regions, sharing and
     the cache read from disk, late ones with the regions' words."""
-    z, text = torch.randn(2, 4, 64, 64), torch.randn(2, 77, 768)
+    z, text = torch.randn(2, 4, 64, 64), words(unet)
     with tempfile.TemporaryDirectory() as name:
         folder, made_with = Path(name), {"store": "kv", "timesteps": [0] * (repeats + 2)}
         writer = store.Writer(folder, made_with)
@@ -128,6 +128,11 @@ def step_ratio(unet: UNet2DConditionModel, repeats: int) -> float:
         ways = lambda: step(0, [reader(next(steps))]), lambda: step(EARLY, [])
         early, late, plain = alternate(*ways, lambda: unet(z, 500, encoder_hidden_states=text), repeats=repeats)
     return (EARLY * early + (1 - EARLY) * late) / plain
+
+
+def words(unet: UNet2DConditionModel) -> Tensor:
+    """Both halves of guidance, as a text encoder would give them."""
+    return torch.randn(2, 77, unet.config.cross_attention_dim)
 
 
 def forget(path: Path) -> None:
